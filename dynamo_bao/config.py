@@ -73,7 +73,7 @@ class Settings:
 
     values: Mapping[tuple[str, str], Setting]
 
-    def get(self, section: str, name: str, default: Any = None) -> Any:
+    def get(self, section: str, name: str, default: object = None) -> Any:
         """A setting's value, or `default`."""
         setting = self.values.get((section, name))
         return default if setting is None else setting.value
@@ -115,7 +115,7 @@ class Settings:
             )
         return str(word)
 
-    def over(self, sections: Mapping[str, Any], source: str, folder: Path | None = None) -> Settings:
+    def over(self, sections: Mapping[str, object], source: str, folder: Path | None = None) -> Settings:
         """These settings, overridden by nested settings.
 
         Args:
@@ -143,9 +143,9 @@ class Settings:
 
 
 def load_settings(
-    config: Mapping[str, Any] | str | os.PathLike[str] | None,
+    config: Mapping[str, object] | str | os.PathLike[str] | None,
     environment: Mapping[str, str],
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, object],
 ) -> Settings:
     """The settings of a program.
 
@@ -207,7 +207,7 @@ def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[st
     return path
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(path: Path) -> Mapping[str, object]:
     parsed = _parsed(path)
     settings: Any = parsed.get("tool", {}).get("dynamo_bao", {}) if path.name == _PROJECT_FILE else parsed
     if not isinstance(settings, Mapping):
@@ -223,7 +223,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        parsed: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        parsed: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
     except OSError as error:

@@ -43,7 +43,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 
-def _rebuild(cls: type[BaoError], state: dict[str, Any], args: tuple[object, ...]) -> BaoError:
+def _rebuild(cls: type[BaoError], state: Mapping[str, object], args: tuple[object, ...]) -> BaoError:
     error: BaoError = copyreg.__newobj__(cls)  # type: ignore[attr-defined]
     error.args = args
     error.__dict__.update(state)
@@ -237,7 +237,7 @@ class TransactionError(BaoError):
         BaoError.__init__(self, message)
         self.reasons = tuple(reasons)
         self.errors = tuple(errors)
-        self.objects: tuple[Any, ...] = ()
+        self.objects: tuple[object, ...] = ()
 
 
 class TransactionTooLargeError(TransactionError, ValueError):

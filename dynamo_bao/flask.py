@@ -109,7 +109,7 @@ class Bao:
 
     @staticmethod
     def get_or_404(
-        model: type[T], key: object = None, /, *, description: str | None = None, **parts: Any
+        model: type[T], key: object = None, /, *, description: str | None = None, **parts: object
     ) -> T:
         """The instance for a key, loaded at once, for views.
 

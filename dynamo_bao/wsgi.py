@@ -91,7 +91,7 @@ class BatchContextMiddleware:
         return Body(request, body)
 
     def _starting(self, request: RequestScope, start_response: StartResponse) -> StartResponse:
-        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *error: object) -> object:
             request.status = status
             timing = self.service.timing(request)
             if timing is not None:

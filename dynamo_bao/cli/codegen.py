@@ -65,7 +65,7 @@ def _with_sources(function: F) -> F:
         fields_package: str | None,
         key_format: str,
         iterable_default: bool,
-        **command_options: Any,
+        **command_options: object,
     ) -> Any:
         settings = load_settings(config, os.environ, {})
         options = {

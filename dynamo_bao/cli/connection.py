@@ -91,7 +91,7 @@ class Connection:
 
     @contextmanager
     def open(
-        self, *, needs_models: bool = True, with_models: bool = True, **options: Any
+        self, *, needs_models: bool = True, with_models: bool = True, **options: object
     ) -> Iterator[Manager]:
         """A manager for the table and models, with the tenant set. It is closed at the end of the block.
 
@@ -198,14 +198,14 @@ def connection_options(*, table: bool = True, models: bool = True, tenant: bool 
     def decorate(function: F) -> F:
         @functools.wraps(function)
         def command(
-            *args: Any,
+            *args: object,
             config: str | None,
             table: str | None = None,
             region: str | None = None,
             endpoint_url: str | None = None,
             model_sources: tuple[str, ...] = (),
             tenant: str | None = None,
-            **options: Any,
+            **options: object,
         ) -> Any:
             connection = Connection(config, table, region, endpoint_url, model_sources, tenant)
             return function(*args, connection=connection, **options)

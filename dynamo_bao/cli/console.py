@@ -121,7 +121,7 @@ class Terminal:
         """Writes a warning to stderr."""
         self.note(f"{click.style('Warning:', fg='yellow', bold=True)} {text}")
 
-    def show(self, renderable: Any) -> None:
+    def show(self, renderable: object) -> None:
         """Writes a rich table, or another object of rich, as part of the result for people. Lines have no spaces at
         their end."""
         if self.json:
@@ -193,7 +193,7 @@ class Terminal:
             return default
         return str(self._ask(lambda: click.prompt(question, default=default, err=True))).strip()
 
-    def _ask(self, question: Callable[[], Any]) -> Any:
+    def _ask(self, question: Callable[[], object]) -> Any:
         if not self.answers:
             raise click.UsageError(
                 "Standard input has the items, so it cannot answer a question; give --yes."
@@ -330,7 +330,9 @@ def terminal_options(*, yes: bool = False, dry_run: bool = False) -> Callable[[F
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
-        def command(*args: Any, json: bool, yes: bool = False, dry_run: bool = False, **options: Any) -> Any:
+        def command(
+            *args: object, json: bool, yes: bool = False, dry_run: bool = False, **options: object
+        ) -> Any:
             return function(*args, terminal=Terminal(json, yes, dry_run), **options)
 
         decorated: Any = command

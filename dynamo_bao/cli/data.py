@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -261,7 +261,7 @@ def _import_interruption(*, can_continue: bool) -> Callable[[JobProgress], str]:
 
 
 def _refuse_wrong_lines(
-    terminal: Terminal, file: Path, check_result: JobResult, facts: dict[str, Any]
+    terminal: Terminal, file: Path, check_result: JobResult, facts: Mapping[str, object]
 ) -> None:
     number = len(check_result.findings)
     if not number:
@@ -278,7 +278,7 @@ def _finish(
     ctx: click.Context,
     terminal: Terminal,
     result: JobResult,
-    facts: dict[str, Any],
+    facts: Mapping[str, object],
     text: str,
     fault_texts: tuple[str, str],
 ) -> None:

@@ -87,7 +87,7 @@ class Commands(click.Group):
             with formatter.section(section):
                 formatter.write_dl(rows)
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, *args: object, standalone_mode: bool = True, **extra: object) -> Any:
         """Runs a command and exits with its code. Without `standalone_mode`, it raises errors instead."""
         run: Any = super().main
         if not standalone_mode:

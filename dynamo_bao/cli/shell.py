@@ -5,6 +5,7 @@ from __future__ import annotations
 import code
 import sys
 import traceback
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -48,7 +49,7 @@ def _run(source: str, names: dict[str, Any]) -> None:
         sys.exit(1)
 
 
-def _names(manager: Manager, session: Any) -> dict[str, Any]:
+def _names(manager: Manager, session: object) -> dict[str, Any]:
     names: dict[str, Any] = dict(manager.model_classes())
     names.update(manager=manager, run_with_batch_context=run_with_batch_context, __name__="__console__")
     if session is not None:
@@ -73,7 +74,7 @@ def _converse(greeting: str, names: dict[str, Any], plain: bool) -> None:
     code.interact(greeting, local=names, exitmsg="")
 
 
-def _with_ipython(greeting: str, names: dict[str, Any]) -> bool:
+def _with_ipython(greeting: str, names: Mapping[str, object]) -> bool:
     try:
         from IPython import start_ipython
         from traitlets.config import Config

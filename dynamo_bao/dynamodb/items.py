@@ -128,7 +128,7 @@ def as_dict_item(item: Stored) -> Item:
     return item_of(item)
 
 
-def as_dict_members(members: Any) -> list[Any]:
+def as_dict_members(members: object) -> list[Any]:
     """The members of a list in a request, which may be a piece of JSON; a list is returned unchanged."""
     if type(members) is list:
         return members

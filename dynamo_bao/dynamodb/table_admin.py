@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from attrs import frozen
@@ -107,7 +107,7 @@ def pending_update(database: Database, *, search: bool = False) -> TableUpdate:
     )
 
 
-def require_keys(table: dict[str, Any]) -> None:
+def require_keys(table: Mapping[str, object]) -> None:
     """Raises `ConfigurationError` if a described table has another key, so that it cannot hold items."""
     fault = key_fault(table)
     if fault is not None:
@@ -321,7 +321,7 @@ def _add(database: Database, index: IndexLayout, patience: _Patience, report: On
     )
 
 
-def _try_to_add(database: Database, table: dict[str, Any], index: IndexLayout) -> bool:
+def _try_to_add(database: Database, table: Mapping[str, object], index: IndexLayout) -> bool:
     """Requests an index; False if the table is busy, or has the index already."""
     try:
         _send(database, UPDATE_TABLE, addition(table, index))

@@ -134,7 +134,7 @@ def described_indexes(table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes") or ()}
 
 
-def missing_indexes(table: Mapping[str, Any], search: bool = False) -> list[IndexLayout]:
+def missing_indexes(table: Mapping[str, object], search: bool = False) -> list[IndexLayout]:
     """The indexes that a described table lacks, in the order in which they are added."""
     existing = described_indexes(table)
     return [index for index in wanted_indexes(search) if index.name not in existing]
@@ -148,7 +148,7 @@ def key_fault(table: Mapping[str, Any]) -> str | None:
     return f"Table {table['TableName']} has the key {keys} instead of {PK} and {SK}; use another table."
 
 
-def index_faults(table: Mapping[str, Any], search: bool = False) -> list[str]:
+def index_faults(table: Mapping[str, object], search: bool = False) -> list[str]:
     """The faults of a described table's indexes that no update can repair, as sentences with the remedy.
 
     Args:
@@ -164,7 +164,7 @@ def index_faults(table: Mapping[str, Any], search: bool = False) -> list[str]:
     ]
 
 
-def lacks_ttl(described: Mapping[str, Any]) -> bool:
+def lacks_ttl(described: Mapping[str, object]) -> bool:
     """Whether a table's time to live is off.
 
     Args:
@@ -173,7 +173,7 @@ def lacks_ttl(described: Mapping[str, Any]) -> bool:
     return bool(described.get("TimeToLiveStatus", "DISABLED") == "DISABLED")
 
 
-def ttl_fault(table: str, described: Mapping[str, Any]) -> str | None:
+def ttl_fault(table: str, described: Mapping[str, object]) -> str | None:
     """The fault of a table's time to live that cannot be repaired now, as a sentence; None if it has no fault."""
     if described.get("TimeToLiveStatus") == "DISABLING":
         return f"The TTL of table {table} is being disabled; run 'bao update-table' again in an hour."
@@ -186,7 +186,7 @@ def ttl_fault(table: str, described: Mapping[str, Any]) -> str | None:
     )
 
 
-def busy(table: Mapping[str, Any]) -> str | None:
+def busy(table: Mapping[str, object]) -> str | None:
     """Why a described table takes no changes now, such as ``"index gsi2 is CREATING"``; None if it takes them."""
     for name, index in described_indexes(table).items():
         if index.get("IndexStatus", ACTIVE) != ACTIVE:

@@ -29,7 +29,7 @@ F = TypeVar("F", bound="Field")
 _MUTABLE = (list, dict, set, bytearray)
 _COUNTS = ("max_length", "min_length", "max_member_count", "max_string_length", "precision")
 _BOUNDS = ("minimum", "maximum")
-_PLAIN_FACTORIES: tuple[Any, ...] = (list, dict, set)
+_PLAIN_FACTORIES: tuple[object, ...] = (list, dict, set)
 
 
 UNIONS = (typing.Union, types.UnionType)
@@ -175,7 +175,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         self,
         *,
         required: bool | None = None,
-        default: Any = NOTHING,
+        default: object = NOTHING,
         attribute: str | None = None,
         doc: str | None = None,
         read_only: bool | None = None,

@@ -218,7 +218,7 @@ class ListField(TypedField):
             self.refuse_class(value, "tuple" if self.container is tuple else "list")
         if self.element is None and self.positions is None:
             return super().normalise(value)
-        accepted: list[Any] = []
+        accepted: list[object] = []
         fields = self._fields(len(value))
         try:
             for field, part in zip(fields, value, strict=False):
@@ -312,7 +312,7 @@ class UnionField(Field):
             )
         return accepted
 
-    def _option_of(self, value: Any) -> tuple[Field, Any]:
+    def _option_of(self, value: Any) -> tuple[Field, object]:
         """The option that accepts a value, preferably unchanged, and the accepted value."""
         matches, faults = [], []
         for option in self.options:

@@ -55,7 +55,7 @@ def to_builtin(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> A
     raise ValueError(f"holds a {type(value).__name__}, which a document cannot store")
 
 
-def _number(value: Any, numbers: Numbers) -> Any:
+def _number(value: Any, numbers: Numbers) -> object:
     kind = type(value)
     if numbers is plain_number:  # fast path for common numbers
         if kind is int and -_EXACT < value < _EXACT:
@@ -69,7 +69,7 @@ def _number(value: Any, numbers: Numbers) -> Any:
     return numbers(number)
 
 
-def _plain_set(members: list[Any]) -> Any:
+def _plain_set(members: list[object]) -> object:
     form = set_form(map(to_document, members))
     return sorted(members, key=_encoded_form) if "L" in form else set(members)
 
@@ -133,7 +133,7 @@ def to_document(value: Any) -> AttributeValue:
     raise ValueError(f"holds a {type(value).__name__}, which cannot be stored")
 
 
-def _number_set(stored: list[str]) -> set[Any]:
+def _number_set(stored: list[str]) -> set[object]:
     return {parse_number(text) for text in stored}
 
 
@@ -162,7 +162,7 @@ def named_texts_of(stored: dict[str, AttributeValue]) -> dict[str, str]:
     return {name: part["S"] for name, part in stored.items()}
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
+_READERS: dict[str, Callable[[Any], object]] = {
     "S": lambda v: v,
     "N": parse_number,
     "BOOL": lambda v: v,

@@ -72,7 +72,12 @@ class NestedField(Field):
     code = "M"
 
     def __init__(
-        self, cls: Any = None, *, whole: bool = False, numbers: str = "auto", **options: Unpack[FieldOptions]
+        self,
+        cls: object = None,
+        *,
+        whole: bool = False,
+        numbers: str = "auto",
+        **options: Unpack[FieldOptions],
     ) -> None:
         super().__init__(**options)
         self.cls = cls
@@ -194,7 +199,7 @@ class NestedField(Field):
         except (ValueError, TypeError) as error:
             raise ValueError(f"is refused by {self.record.__name__} itself: {error}") from error
 
-    def _missing_from_json(self, member: Member) -> Any:
+    def _missing_from_json(self, member: Member) -> object:
         if member.field.nullable or isinstance(member.field, SetField):
             return self._missing_member(member)
         raise MemberFault(f".{member.name}", "is required")
@@ -219,7 +224,7 @@ class NestedField(Field):
                 arguments[member.argument] = self._missing_member(member)
         return self.record(**arguments)
 
-    def _missing_member(self, member: Member) -> Any:
+    def _missing_member(self, member: Member) -> object:
         if isinstance(member.field, SetField):
             return member.field.missing_value()
         if member.field.nullable:
@@ -227,7 +232,7 @@ class NestedField(Field):
         raise ValueError(f"the stored map has no {member.name!r}, which {self.record.__name__} needs")
 
 
-def _accepted_from_json(member: Member, form: JsonForm) -> Any:
+def _accepted_from_json(member: Member, form: JsonForm) -> object:
     try:
         return member.field.accept(part_from_json(member.field, "", form))
     except ValueError as error:
@@ -237,16 +242,16 @@ def _accepted_from_json(member: Member, form: JsonForm) -> Any:
 class _BinaryMember(BinaryField):
     """Bytes of a nested class. It also reads base 85 strings, the former stored form."""
 
-    def from_dynamo(self, stored: AttributeValue) -> Any:
+    def from_dynamo(self, stored: AttributeValue) -> object:
         return b85decode(stored["S"]) if "S" in stored else stored["B"]
 
 
-def is_record(cls: Any) -> bool:
+def is_record(cls: object) -> bool:
     """Whether `cls` is an attrs class or a dataclass."""
     return isinstance(cls, type) and (attrs.has(cls) or dataclasses.is_dataclass(cls))
 
 
-def _is_frozen(cls: Any) -> bool:
+def _is_frozen(cls: object) -> bool:
     parameters = getattr(cls, "__dataclass_params__", None)
     if parameters is not None and "__dataclass_fields__" in vars(cls):
         return bool(parameters.frozen)
@@ -292,7 +297,7 @@ _Factory: Any = attrs.Factory
 class _MembersInProgress(threading.local):
     """The members of the classes in progress, as a class may contain itself."""
 
-    members: dict[Any, dict[str, Member]] | None = None
+    members: dict[object, dict[str, Member]] | None = None
 
 
 _in_progress = _MembersInProgress()
@@ -322,7 +327,7 @@ def _members_of(owner: NestedField, scope: Mapping[str, object]) -> Mapping[str,
 
 def _member_arguments(
     owner: NestedField, scope: Mapping[str, object]
-) -> Iterable[tuple[str, str, Any, bool, bool]]:
+) -> Iterable[tuple[str, str, object, bool, bool]]:
     """The arguments of `Member` for each constructor argument, with the annotation instead of the field."""
     cls, hints = owner.record, _hints(owner.record, scope)
     values = dict(zip(getattr(cls, "__parameters__", ()), typing.get_args(owner.cls), strict=False))
@@ -352,7 +357,7 @@ def _member_arguments(
             )
 
 
-def _hints(cls: Any, scope: Mapping[str, object]) -> dict[str, Any]:
+def _hints(cls: object, scope: Mapping[str, object]) -> dict[str, object]:
     """The annotations of a class. Names of its module take precedence over `scope`."""
     try:
         return typing.get_type_hints(cls, include_extras=True)

@@ -276,7 +276,7 @@ class NumberField(Field):
         has_decimals = Decimal in self.types and not (isinstance(form, float) and float in self.types)
         return decimal_of(form) if has_decimals else form
 
-    def _with_union_type(self, number: Decimal) -> Any:
+    def _with_union_type(self, number: Decimal) -> object:
         plain = plain_number(number)
         if isinstance(plain, float) and float not in self.types:
             return number

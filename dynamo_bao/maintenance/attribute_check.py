@@ -64,7 +64,7 @@ def readings(stored: ExaminedItem) -> dict[str, Any]:
     return values
 
 
-def _read(field: Field, plain: Any) -> Iterator[Any]:
+def _read(field: Field, plain: object) -> Iterator[Any]:
     """The values that a field accepts for a plain value, or for the same value in another type."""
     for candidate in (plain, *_other_forms(plain)):
         with suppress(Exception):  # a field's own conversions may raise anything
@@ -74,7 +74,7 @@ def _read(field: Field, plain: Any) -> Iterator[Any]:
                 yield field.from_dynamo(attribute)
 
 
-def _other_forms(plain: Any) -> Iterator[Any]:
+def _other_forms(plain: object) -> Iterator[Any]:
     """The value in other types: the number in a text, the text of a number, the content of a JSON text."""
     if isinstance(plain, str):
         with suppress(ArithmeticError, ValueError):
@@ -113,7 +113,7 @@ def lacking_defaults(schema: Schema, item: Item) -> dict[str, Any]:
 
 
 def write_fields(
-    mapper: ModelMapper, subject: ItemRef, loaded: StoredItem, changes: Mapping[str, Any]
+    mapper: ModelMapper, subject: ItemRef, loaded: StoredItem, changes: Mapping[str, object]
 ) -> None:
     """Writes values of an item's fields, with their index keys and guards, if their stored values are unchanged.
 
@@ -137,7 +137,7 @@ def write_fields(
 def _plan(
     subject: ItemRef,
     loaded: StoredItem,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     condition: Condition,
     reread: StoredItem | None,
 ) -> Any:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
@@ -243,7 +242,7 @@ class _ItemCheck:
     missing_guards: Sequence[_MissingGuard]
     only: frozenset[str] | None
     attributes: bool
-    defaults: Mapping[str, Any]
+    defaults: Mapping[str, object]
 
     def findings(self) -> list[Finding]:
         """The faults of the item. Keys and guards are checked only if all its fields are readable."""

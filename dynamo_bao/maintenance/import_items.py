@@ -132,7 +132,7 @@ def import_items(
     return _Import(mapper, tenant, source, overwrite, progress_file, total).steps(state or {})
 
 
-def journal_for(source: Path, work: Mapping[str, Any]) -> Path:
+def journal_for(source: Path, work: Mapping[str, object]) -> Path:
     """The progress file of an import. Each table, model and tenant has its own.
 
     A table of the same name at another endpoint has another digest.

@@ -136,7 +136,7 @@ def _json(stored: AttributeValue) -> str:
     return _PLAIN[code](content)
 
 
-def _tagged(code: str, content: Any) -> str:
+def _tagged(code: str, content: object) -> str:
     return f'{{"${code}": {_PLAIN[code](content)}}}'
 
 
@@ -164,11 +164,11 @@ def parse_line(line: bytes) -> dict[str, Any]:
     return parsed
 
 
-def _no_constant(text: str) -> Any:
+def _no_constant(text: str) -> object:
     raise ValueError(f"holds {text}, which DynamoDB cannot store")
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
@@ -177,7 +177,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def field_typed(field: Field, parsed: Any) -> AttributeValue | None:
+def field_typed(field: Field, parsed: object) -> AttributeValue | None:
     """The stored form of a field's value in a line; None for ``null``. Raises `ValueError` for an invalid value."""
     if parsed is None:
         return None
@@ -208,7 +208,7 @@ def typed(parsed: Any) -> AttributeValue:
     return {"M": {name: typed(part) for name, part in parsed.items()}}
 
 
-def _from_tag(code: str, content: Any) -> AttributeValue:
+def _from_tag(code: str, content: object) -> AttributeValue:
     kind, read = _TAGS.get(code, (None, None))
     if kind is None or read is None:
         raise ValueError(f"has the unknown mark '${code}'; write a map with that name as {{\"$M\": {{…}}}}")
@@ -243,7 +243,7 @@ def _texts(members: list[Any], kind: type[str]) -> list[str]:
     return texts
 
 
-_TAGS: Final[dict[str, tuple[type[Any], Callable[[Any], Any]]]] = {
+_TAGS: Final[dict[str, tuple[type[Any], Callable[[Any], object]]]] = {
     "S": (str, str),
     "N": (str, _checked),
     "BOOL": (bool, bool),

@@ -117,7 +117,7 @@ def _line(
     schema: Schema,
     tenant: str | None,
     text: Text,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     exact: Mapping[str, AttributeValue | None],
 ) -> Line:
     identity = schema.keys.from_values(tenant, values)
@@ -145,7 +145,7 @@ def _more_of(members: dict[str, Any]) -> Mapping[str, Any]:
     return more
 
 
-def _strangers(schema: Schema, members: Mapping[str, Any]) -> list[ValidationError]:
+def _strangers(schema: Schema, members: Mapping[str, object]) -> list[ValidationError]:
     return [
         UnknownFieldError(
             f"{schema.name} has no field {name!r}.{suggestion(name, schema.fields)}", name, members[name]
@@ -173,7 +173,7 @@ def _filled(owner: Field) -> Any:
     return value if value is None else owner.accept(value)
 
 
-def _field_value(owner: Field, parsed: Any) -> tuple[Any, Any]:
+def _field_value(owner: Field, parsed: object) -> tuple[Any, Any]:
     """A field's value from a line, with the exact stored form; NOTHING in its place if the field had to convert it."""
     try:
         stored = field_typed(owner, parsed)

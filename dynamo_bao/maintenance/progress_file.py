@@ -45,7 +45,7 @@ class ProgressFile:
             )
         return state
 
-    def _load(self) -> dict[str, Any] | None:
+    def _load(self) -> dict[str, object] | None:
         try:
             content = json.loads(self.path.read_bytes())
             about, state = content["about"], dict(content["state"])
@@ -74,7 +74,7 @@ class ProgressFile:
             return None
         return value if isinstance(value, str) else None
 
-    def save(self, state: Mapping[str, Any]) -> None:
+    def save(self, state: Mapping[str, object]) -> None:
         """Writes the state. It is on the disk when this returns."""
         fresh = self.path.with_name(self.path.name + ".new")
         fresh.unlink(missing_ok=True)

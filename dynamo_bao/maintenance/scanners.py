@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from math import ceil
 from typing import Any, Final, Protocol
@@ -114,7 +114,7 @@ class Scanner(Protocol):
         """The number of rows; None if unknown."""
         ...
 
-    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ItemPage]:
+    def pages(self, position: object = None, *, counting: bool = False) -> Iterator[ItemPage]:
         """The items page by page, from a position or from the start; only their number if `counting` is set."""
         ...
 
@@ -252,9 +252,9 @@ class Iterating:
     def total(self) -> int:
         return sum(rows.count for rows in self.pages(counting=True))
 
-    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ItemPage]:
+    def pages(self, position: object = None, *, counting: bool = False) -> Iterator[ItemPage]:
         mapper = self.mapper
-        parameters: dict[str, Any] = {"Select": "COUNT"} if counting else {"Limit": INDEX_PAGE}
+        parameters: dict[str, object] = {"Select": "COUNT"} if counting else {"Limit": INDEX_PAGE}
         buckets, at_once = buckets_of(mapper, "iterate", None), mapper.database.max_concurrency
         reader = BucketReader.of(mapper, None, self.tenant, buckets, at_once, parameters)
         if position is not None:
@@ -291,13 +291,13 @@ class Partition:
     def total(self) -> int | None:
         return None
 
-    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ItemPage]:
+    def pages(self, position: object = None, *, counting: bool = False) -> Iterator[ItemPage]:
         schema, index = self.mapper.schema, self.index
         if index is None:
             name, text = PK, schema.keys.partition_key(self.tenant, "")
         else:
             name, text = index.pk_name, index.pk_text(self.tenant, schema.prefix)
-        parameters: dict[str, Any] = {
+        parameters: dict[str, object] = {
             "KeyConditionExpression": "#partition = :partition",
             "ExpressionAttributeNames": {"#partition": name},
             "ExpressionAttributeValues": {":partition": {"S": text}},
@@ -326,7 +326,7 @@ class Scan:
     def total(self) -> int | None:
         return table_size(self.mapper.database).items or None
 
-    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ItemPage]:
+    def pages(self, position: object = None, *, counting: bool = False) -> Iterator[ItemPage]:
         database, prefix = self.mapper.database, self.mapper.schema.prefix
         if self.tenant == ANY_TENANT:
             for rows in scanned(database, position):
@@ -348,13 +348,18 @@ def _is_of(item: Item, prefix: str) -> bool:
     return parsed_key is not None and parsed_key.constraint is None and parsed_key.prefix == prefix
 
 
-def scanned(database: Database, position: Any = None) -> Iterator[ItemPage]:
+def scanned(database: Database, position: object = None) -> Iterator[ItemPage]:
     """Everything in the table, page by page."""
     return pages_of(database, SCAN, {}, position)
 
 
 def pages_of(
-    database: Database, operation: str, parameters: dict[str, Any], position: Any, *, counting: bool = False
+    database: Database,
+    operation: str,
+    parameters: Mapping[str, object],
+    position: object,
+    *,
+    counting: bool = False,
 ) -> Iterator[ItemPage]:
     """The pages of a query or scan, after the row with the key `position`."""
     request = {"TableName": database.table_name, "ReturnConsumedCapacity": "TOTAL", **parameters}

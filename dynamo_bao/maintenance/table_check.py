@@ -76,7 +76,7 @@ def _types(table: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding("layout", text, "Use another table.")
 
 
-def _indexes(table: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Finding]:
+def _indexes(table: Mapping[str, object], schemas: Sequence[Schema]) -> Iterator[Finding]:
     search = any(schema.search is not None and schema.iterable for schema in schemas)
     users = _users(schemas)
     for index in missing_indexes(table, search):
@@ -101,14 +101,14 @@ def _users(schemas: Sequence[Schema]) -> dict[str, list[str]]:
     return names_by_index
 
 
-def _busy(table: Mapping[str, Any]) -> Iterator[Finding]:
+def _busy(table: Mapping[str, object]) -> Iterator[Finding]:
     occupation = busy(table)
     if occupation is not None:
         text = f"Table {table['TableName']} is busy: {occupation}."
         yield Finding("layout", text, "Wait, and run this again.")
 
 
-def _ttl(database: Database, ttl: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Finding]:
+def _ttl(database: Database, ttl: Mapping[str, object], schemas: Sequence[Schema]) -> Iterator[Finding]:
     needing = [s.name for s in schemas if any(isinstance(f, TtlField) for f in s.fields.values())]
     fault = ttl_fault(database.table_name, ttl)
     if fault is not None:

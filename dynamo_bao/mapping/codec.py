@@ -77,7 +77,7 @@ def _careful_decoder(fields: Sequence[Field], keys: Sequence[str]) -> Decode:
         if field.name in keys and not is_its_key(field)
     }
 
-    def decode_carefully(item: Item, state: Any, key_values: Mapping[str, Any]) -> dict[str, Any]:
+    def decode_carefully(item: Item, state: Any, key_values: Mapping[str, object]) -> dict[str, object]:
         values, bad = {STATE: state}, dict[str, AttributeValue]()
         for field in fields:
             name, attribute = field.name, str(field.attribute)
@@ -98,7 +98,7 @@ def _careful_decoder(fields: Sequence[Field], keys: Sequence[str]) -> Decode:
     return decode_carefully
 
 
-def loaded_value(field: Field, item: Item) -> Any:
+def loaded_value(field: Field, item: Item) -> object:
     """The value of a field that is not part of the key; `ABSENT` if the field cannot read its stored value."""
     stored = item.get(str(field.attribute))
     if stored is None:
@@ -140,11 +140,11 @@ _KEY_CONVERSIONS = (
 )
 
 
-def _exact_value_function(field: Field) -> Callable[[AttributeValue | None, Any], Any]:
+def _exact_value_function(field: Field) -> Callable[[AttributeValue | None, Any], object]:
     """A function that returns the exact value of a key field, from its attribute and the value of the key's text."""
     text_of = field.to_javascript_key if field.javascript_safe else field.to_key
 
-    def exact(attribute: AttributeValue | None, key_value: Any) -> Any:
+    def exact(attribute: AttributeValue | None, key_value: object) -> object:
         if attribute is None:
             return key_value
         try:
@@ -195,7 +195,7 @@ _SAME = "type(v) is type(w) and (v == w if type(v) in _SCALARS else _is_alike(v,
 """`is_same` as source."""
 
 
-def is_same(value: Any, other: Any) -> bool:
+def is_same(value: object, other: object) -> bool:
     """Whether two values of a field are certainly the same, in type too."""
     if value is other:
         return True
@@ -404,7 +404,7 @@ def _encoded(field: Field, number: int, names: dict[str, Any], of: str) -> str:
 def _typed(field: Field) -> Callable[[Any], AttributeValue | None]:
     """`field.to_dynamo` as a function that always returns typed values. A user's field may return a plain text."""
 
-    def convert(value: Any) -> AttributeValue | None:
+    def convert(value: object) -> AttributeValue | None:
         form = field.to_dynamo(value)
         return {"S": form} if isinstance(form, str) else form
 

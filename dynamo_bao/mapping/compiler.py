@@ -23,7 +23,7 @@ from dynamo_bao.fields.rules import RULE_NAMES
 from dynamo_bao.fields.sets import are_texts
 from dynamo_bao.runtime.foreign_errors import require_data_error
 
-NAMES: dict[str, Any] = {
+NAMES: dict[str, object] = {
     "_int": parse_integer,
     "_float_text": float_text,
     **RULE_NAMES,

@@ -106,7 +106,7 @@ class FieldPath(PathLike):
         """The field has a stored value."""
         return self._is("$exists", True)
 
-    def size(self, operand: Any = None) -> Any:
+    def size(self, operand: object = None) -> Any:
         """The field's size, for a comparison: ``User.fields.tags.size() > 3``.
 
         Args:

@@ -235,7 +235,7 @@ class KeyCodec:
     def _single_part(self) -> KeyComponent:
         return self._primary.partition if self._primary.partition.field is not None else self._primary.sort
 
-    def _values_of(self, values_by_name: Mapping[Any, Any]) -> list[Any]:
+    def _values_of(self, values_by_name: Mapping[Any, object]) -> list[object]:
         for name in values_by_name:
             if name not in self.names:
                 hint = suggestion(str(name), self.names)
@@ -249,13 +249,13 @@ class KeyCodec:
             self._accept(self._fields[name], self._key_value(values_by_name, name)) for name in self.names
         ]
 
-    def _key_value(self, values: Mapping[Any, Any], name: str) -> Any:
+    def _key_value(self, values: Mapping[Any, Any], name: str) -> object:
         value = values.get(name)
         if value is None:
             raise self._fields[name].error("is part of the key and needs a value", None)
         return value
 
-    def _accept(self, owner: Field | None, value: Any) -> Any:
+    def _accept(self, owner: Field | None, value: object) -> object:
         assert owner is not None
         return owner.accept(value)
 

@@ -41,7 +41,7 @@ class KeyComponent:
     prefix: str
     field: Field | None
     to_text: Callable[[Any], str]
-    from_text: Callable[[str], Any]
+    from_text: Callable[[str], object]
 
     def text(self, values: Mapping[str, Any]) -> str | None:
         """The part's text for a model's values. None if the field has no value."""
@@ -65,7 +65,7 @@ class KeyComponent:
         """The field's name; empty for the model's prefix."""
         return "" if self.field is None else self.field.name
 
-    def stored_value(self, item: Item, text: str) -> Any:
+    def stored_value(self, item: Item, text: str) -> object:
         """The field's value in a stored item whose key has `text` for this field.
 
         Some kinds have a text that is less exact than their value. For these the attribute is used if it has this

@@ -103,7 +103,7 @@ class Schema:
     changeable: dict[str, Field] = field(init=False)
     unsteady: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
-    sets_of: Callable[[Mapping[str, Any]], Any] | None = field(init=False)
+    sets_of: Callable[[Mapping[str, Any]], object] | None = field(init=False)
     has_relations: bool = field(init=False)
     key_only_size: int = field(init=False)
     single_key_name: str = field(init=False)
@@ -113,7 +113,7 @@ class Schema:
     indexed_names: frozenset[str] = field(init=False)
     source_names: frozenset[str] = field(init=False)
     is_read_often: bool = field(init=False, default=False)
-    _compilers: dict[str, Callable[[], Any]] = field(init=False, factory=dict, repr=False)
+    _compilers: dict[str, Callable[[], object]] = field(init=False, factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.keys = KeyCodec(self.name, self.prefix, self.primary, self.key_format)
@@ -189,8 +189,8 @@ class Schema:
             setattr(self, name, function)
         return source_of(function)
 
-    def _compiled_at_first_use(self, name: str, compiler: Callable[[], Any]) -> Any:
-        def compile_and_call(*args: Any) -> Any:
+    def _compiled_at_first_use(self, name: str, compiler: Callable[[], object]) -> Any:
+        def compile_and_call(*args: object) -> object:
             if getattr(self, name) is compile_and_call:
                 setattr(self, name, compiler())
             return getattr(self, name)(*args)
@@ -226,7 +226,7 @@ class Schema:
 
     def encoded_json(
         self,
-        all_values: Sequence[Mapping[str, Any]],
+        all_values: Sequence[Mapping[str, object]],
         keys: Sequence[Key],
         owners: Iterable[tuple[str | None, str]],
     ) -> list[bytes] | None:
@@ -297,7 +297,7 @@ class Schema:
             if _is_readable(self.fields[name], value)
         }
 
-    def values_of(self, item: Item, keys: Mapping[str, Any]) -> dict[str, Any]:
+    def values_of(self, item: Item, keys: Mapping[str, object]) -> dict[str, object]:
         """The field values of a stored item. Fields that cannot read their stored value are left out.
 
         Args:
@@ -312,13 +312,13 @@ class Schema:
         """The error for a field that cannot read its stored value."""
         return unreadable(self.name, primary_id or "", self.fields[name], attribute)
 
-    def accept_all(self, values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
+    def accept_all(self, values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, object]:
         """`values`, normalised and validated.
 
         Raises:
             ValidationError: with all wrong values, if any value is wrong.
         """
-        accepted_values: dict[str, Any] = {}
+        accepted_values: dict[str, object] = {}
         errors = []
         if names is None and values.keys() >= self.fields.keys():
             names = self.invalid_names(values)

@@ -31,7 +31,7 @@ class StoredItem:
         self,
         item: Item,
         values: Mapping[str, Any] | None = None,
-        decode: Callable[[Item], Mapping[str, Any]] = lambda item: {},
+        decode: Callable[[Item], Mapping[str, object]] = lambda item: {},
     ) -> None:
         self.item = item
         self._values = values
@@ -91,14 +91,14 @@ class LoadedSnapshot(StoredItem):
     __slots__ = ("_handed", "_keys", "_schema", "accepted", "differing")
 
     def __init__(
-        self, schema: Schema, keys: Mapping[str, Any], item: Item, handed: HandedOutValues | None
+        self, schema: Schema, keys: Mapping[str, object], item: Item, handed: HandedOutValues | None
     ) -> None:
         self.item = item
         self._values = None
         self._schema = schema
         self._keys = keys
         self._handed = handed
-        self.accepted: dict[str, Any] = {}
+        self.accepted: dict[str, object] = {}
         self.differing: list[str] | None = None
 
     @property
@@ -108,7 +108,7 @@ class LoadedSnapshot(StoredItem):
             self._values = self._schema.values_of(self.item, self._keys)
         return self._values
 
-    def changed(self, current_values: Mapping[str, Any]) -> list[str]:
+    def changed(self, current_values: Mapping[str, object]) -> list[str]:
         """The names of the fields whose current value differs from the one that the program got."""
         fields, handed_values = self._schema.changeable, self._handed or {}
         names = self._schema.differing(current_values, self.item)
@@ -119,7 +119,7 @@ class LoadedSnapshot(StoredItem):
         self.differing = names
         return [name for name in names if self._differs(fields[name], current_values.get(name, ABSENT))]
 
-    def _is_same(self, field: Field, current_values: Mapping[str, Any]) -> bool:
+    def _is_same(self, field: Field, current_values: Mapping[str, object]) -> bool:
         return is_same(current_values.get(field.name, ABSENT), loaded_value(field, self.item))
 
     def handed_out(self, name: str) -> HandedOutValue:
@@ -137,7 +137,7 @@ class LoadedSnapshot(StoredItem):
         """Whether a field that is not part of the key can read its stored value."""
         return loaded_value(field, self.item) is not ABSENT
 
-    def _differs(self, field: Field, value: Any) -> bool:
+    def _differs(self, field: Field, value: object) -> bool:
         before, handed_value = loaded_value(field, self.item), (self._handed or {}).get(field.name)
         if value is ABSENT or before is ABSENT:
             return value is not before
@@ -161,7 +161,7 @@ class LoadedSnapshot(StoredItem):
         return True
 
 
-def form_of(field: Field, value: Any) -> AttributeValue | None:
+def form_of(field: Field, value: object) -> AttributeValue | None:
     """The stored form of a field's value. None if nothing is stored."""
     form: Any = None if value is None else field.to_dynamo(value)
     return {"S": form} if isinstance(form, str) else form

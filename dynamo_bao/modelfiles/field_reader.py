@@ -87,7 +87,7 @@ def _kind(section: Section, kinds: Mapping[str, FieldType], default_type: str | 
     raise section.fault(f"has the unknown field type {name!r}.{suggestion(name, kinds)}{hint}", "type")
 
 
-def _options(section: Section, kind: FieldType) -> dict[str, Any]:
+def _options(section: Section, kind: FieldType) -> dict[str, object]:
     """The options in the file, by the Python name of the argument."""
     argument_of = {camel_case(name): name for name in kind.options}
     common = [name for name in _COMMON if _takes(kind, name)]
@@ -113,7 +113,7 @@ def _takes(kind: FieldType, key: str) -> bool:
     return key in ("type", "required") or snake_case(key) in kind.takes
 
 
-def _default(section: Section, kind: FieldType) -> Any:
+def _default(section: Section, kind: FieldType) -> object:
     value = section.entries()["defaultValue"].plain()
     if issubclass(kind.field, DecimalField) and isinstance(value, (int, float, str)):
         try:
@@ -123,7 +123,7 @@ def _default(section: Section, kind: FieldType) -> Any:
     return value
 
 
-def _is_optional(kind: FieldType, options: Mapping[str, Any], required: bool | None) -> bool:
+def _is_optional(kind: FieldType, options: Mapping[str, object], required: bool | None) -> bool:
     """Whether a field may be None: JavaScript does not require it, and nothing else gives it a value."""
     if kind.fills_itself or kind.is_set or options.get("auto_assign"):
         return False
@@ -131,10 +131,10 @@ def _is_optional(kind: FieldType, options: Mapping[str, Any], required: bool | N
 
 
 def _emptiness(
-    kind: FieldType, options: Mapping[str, Any], required: bool | None, is_optional: bool
+    kind: FieldType, options: Mapping[str, object], required: bool | None, is_optional: bool
 ) -> dict[str, Any]:
     """The arguments of the declaration that decide about missing values."""
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, object] = {}
     if is_optional and "default" not in options and not kind.starts_empty:
         arguments["default"] = None
     if required is True and kind.starts_empty:

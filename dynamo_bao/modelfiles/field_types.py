@@ -25,12 +25,12 @@ Check = Callable[[Any], bool]
 """Returns whether an option accepts a value."""
 
 
-def is_flag(value: Any) -> bool:
+def is_flag(value: object) -> bool:
     """Whether a value is true or false."""
     return isinstance(value, bool)
 
 
-def is_integer(value: Any) -> bool:
+def is_integer(value: object) -> bool:
     """Whether a value is a whole number."""
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -40,22 +40,22 @@ def is_size(value: Any) -> bool:
     return is_integer(value) and value >= 0
 
 
-def is_text(value: Any) -> bool:
+def is_text(value: object) -> bool:
     """Whether a value is a string."""
     return isinstance(value, str)
 
 
-def is_texts(value: Any) -> bool:
+def is_texts(value: object) -> bool:
     """Whether a value is a non-empty list of strings."""
     return isinstance(value, list) and bool(value) and all(map(is_text, value))
 
 
-def is_number_rule(value: Any) -> bool:
+def is_number_rule(value: object) -> bool:
     """Whether a value is one of the number rules of documents."""
     return value in ("auto", "decimal")
 
 
-def is_anything(value: Any) -> bool:
+def is_anything(value: object) -> bool:
     """Always true: the field checks the value itself."""
     return True
 
@@ -136,7 +136,7 @@ def _kind(
     return FieldType(field.__name__, field, annotation, options or {}, **marks)
 
 
-_SET: Final[dict[str, Any]] = {"is_set": True, "starts_empty": True}
+_SET: Final[dict[str, object]] = {"is_set": True, "starts_empty": True}
 _NUMBER_RULE: Final = {"numbers": is_number_rule}
 _FILLED: Final[dict[str, Any]] = {"has_default": False, "fills_itself": True}
 _TEXTS = Annotation("set[str]", set[str])

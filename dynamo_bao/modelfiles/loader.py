@@ -8,7 +8,6 @@ import sys
 import types
 import warnings
 from pathlib import Path
-from typing import Any
 
 from dynamo_bao.config import Settings, load_settings
 from dynamo_bao.errors import ConfigurationError, ModelFileWarning
@@ -68,7 +67,7 @@ def load_models_of(definitions: Definitions) -> dict[str, type[Model]]:
 
 
 def _class_of(definitions: Definitions, model: ModelDescription, module: str) -> type[Model]:
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "__module__": module,
         "__qualname__": model.name,
         "__doc__": model.doc,

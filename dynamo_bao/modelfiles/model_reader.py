@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from attrs import define, field
 
@@ -126,7 +125,7 @@ class ModelReader:
                 )
             self._fields[stored] = description
 
-    def _key_fields(self) -> set[Any]:
+    def _key_fields(self) -> set[object]:
         node = self.section.entries().get("primaryKey")
         parts = node.value if node is not None and isinstance(node.value, dict) else {}
         return {part.value for part in parts.values() if isinstance(part.value, str)}
@@ -309,11 +308,11 @@ class ModelReader:
         self.warnings.append(f"{self.section.file}:{line}: {self.name} {why}")
 
 
-def _is_normalisation(value: Any) -> bool:
+def _is_normalisation(value: object) -> bool:
     return value in NORMALISATIONS
 
 
-def _is_positive(value: Any) -> bool:
+def _is_positive(value: object) -> bool:
     return type(value) is int and value > 0
 
 

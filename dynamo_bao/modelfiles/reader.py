@@ -234,7 +234,7 @@ def _check_prefix(model: ModelDescription) -> None:
 def class_body(model: ModelDescription) -> dict[str, Any]:
     """The attributes of a model's class body, without its fields."""
     primary = PrimaryKey(model.primary.partition, model.primary.sort)
-    body: dict[str, Any] = {"primary_key": primary}
+    body: dict[str, object] = {"primary_key": primary}
     if model.primary.name is not None:
         body[model.primary.name] = primary
     for index in model.indexes:
@@ -244,7 +244,7 @@ def class_body(model: ModelDescription) -> dict[str, Any]:
     return body
 
 
-def annotation_of(field: FieldDescription) -> Any:
+def annotation_of(field: FieldDescription) -> object:
     """The type of a field's values, with None if the field is optional."""
     kind = field.annotation.type
     return kind | None if field.is_optional else kind
@@ -266,7 +266,7 @@ def _check_compiles(model: ModelDescription, key_format: str) -> None:
         raise _model_error(model, str(error), field) from error
 
 
-def _declaration(field: FieldDescription) -> Any:
+def _declaration(field: FieldDescription) -> object:
     try:
         return field.declaration()
     except Exception as error:  # a constructor of the user may raise anything

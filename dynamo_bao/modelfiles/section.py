@@ -78,7 +78,7 @@ class Section:
             raise self.fault(f"has no {key}; add {example}.")
         return self.entries()[key]
 
-    def checked(self, key: str, check: Callable[[Any], bool], expected: str, default: Any = None) -> Any:
+    def checked(self, key: str, check: Callable[[Any], bool], expected: str, default: object = None) -> Any:
         """The plain value of a key, or `default` if it is missing.
 
         Args:
@@ -111,7 +111,7 @@ class Section:
         return ModelFileError(f"{self.label} {why}", file=self.file, line=line, model=self.model, field=field)
 
 
-def type_name(value: Any) -> str:
+def type_name(value: object) -> str:
     """A value for an error text: a short value as it is in the file, any other value by its type."""
     if value is None:
         return "nothing"

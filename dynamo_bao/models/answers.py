@@ -76,15 +76,15 @@ def json_answer(instance: Any, names: Iterable[str] | None = None) -> dict[str, 
     return _answer(instance, names, _json_form)
 
 
-def _unchanged(field: Field, value: Any) -> Any:
+def _unchanged(field: Field, value: object) -> object:
     return value
 
 
-def _json_form(field: Field, value: Any) -> JsonForm:
+def _json_form(field: Field, value: object) -> JsonForm:
     return None if value is None else field.to_json(value)
 
 
-def _answer(instance: Any, names: Iterable[str] | None, convert: Convert) -> dict[str, Any]:
+def _answer(instance: Any, names: Iterable[str] | None, convert: Convert) -> dict[str, object]:
     if names is None:
         return _with_relations(instance, {}, convert)
     repository = repository_for(instance)
@@ -104,7 +104,7 @@ def _tree_of(paths: Iterable[Iterable[Step]]) -> RelationTree:
     return tree
 
 
-def _with_relations(instance: Any, tree: RelationTree, convert: Convert) -> dict[str, Any]:
+def _with_relations(instance: Any, tree: RelationTree, convert: Convert) -> dict[str, object]:
     load_answer(instance)
     fields = schema_of(type(instance)).fields
     values = {name: convert(fields[name], value) for name, value in field_values(instance).items()}
@@ -113,7 +113,7 @@ def _with_relations(instance: Any, tree: RelationTree, convert: Convert) -> dict
     return values
 
 
-def _targets(target: Any, tree: RelationTree, convert: Convert) -> Any:
+def _targets(target: object, tree: RelationTree, convert: Convert) -> object:
     """The values of the target of a relation, or of all its targets; None if there is none."""
     if isinstance(target, QueryResult):
         return [_with_relations(member, tree, convert) for member in target]
@@ -130,7 +130,7 @@ def _has_values(target: Any) -> bool:
 # --- names of relations -----------------------------------------------------------------------------------
 
 
-def _relation(instance: Any, name: str) -> Any:
+def _relation(instance: Any, name: str) -> object:
     """The target of a relation, which may be pending."""
     return related(instance, name) if name in schema_of(type(instance)).fields else getattr(instance, name)
 

@@ -19,7 +19,7 @@ from dynamo_bao.session.state import Status, state_of
 _CONTAINERS = frozenset((dict, list))
 
 
-def assign(instance: Any, name: str, value: Any, library: type[Any]) -> None:
+def assign(instance: Any, name: str, value: object, library: type[Any]) -> None:
     """Assigns a value that the fast check did not accept.
 
     Args:
@@ -48,7 +48,7 @@ def assign(instance: Any, name: str, value: Any, library: type[Any]) -> None:
         raise _assignment_error(schema.name, name, schema.fields, library)
 
 
-def _assign_field(instance: Any, field: Field, value: Any, key_names: Container[str]) -> None:
+def _assign_field(instance: Any, field: Field, value: object, key_names: Container[str]) -> None:
     state = instance.__dict__.get(STATE)
     if state is not None:
         if field.name in key_names:
@@ -58,7 +58,7 @@ def _assign_field(instance: Any, field: Field, value: Any, key_names: Container[
     object.__setattr__(instance, field.name, value)
 
 
-def held_form(field: Field, value: Any) -> Any:
+def held_form(field: Field, value: object) -> Any:
     """A value in the form of its field.
 
     If it has that form already, it is the same object, so that the program can change it in place. If it cannot be
@@ -108,7 +108,7 @@ def _is_of(library: type[Any], name: str) -> bool:
     return hasattr(library, name) or name in inspect.get_annotations(library)
 
 
-def _is_generated(member: Any) -> bool:
+def _is_generated(member: object) -> bool:
     """Whether a member of a class is a method that the library generated, such as ``query_by_status``."""
     function = getattr(member, "__func__", member)
     return callable(function) and str(getattr(function, "__module__", "")).startswith("dynamo_bao.")
@@ -135,7 +135,7 @@ def deletion_error(model: str, name: str) -> AttributeError:
     return AttributeError(f"{model}.{name} is a field and cannot be deleted; assign None.")
 
 
-def check_key_assignment(instance: Any, name: str, value: Any) -> None:
+def check_key_assignment(instance: Any, name: str, value: object) -> None:
     """Raises `ValidationError` for a new value of a key field of a stored instance."""
     state = state_of(instance)
     if state.status is Status.TRANSIENT or instance.__dict__.get(name) == value:

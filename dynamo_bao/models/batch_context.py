@@ -49,7 +49,7 @@ def run_with_batch_context(fn: None = None, **options: Unpack[SessionOptions]) -
 def run_with_batch_context(fn: Callable[[], R], **options: Unpack[SessionOptions]) -> R: ...
 
 
-def run_with_batch_context(fn: Callable[[], Any] | None = None, **options: Any) -> Any:
+def run_with_batch_context(fn: Callable[[], object] | None = None, **options: object) -> Any:
     """Opens a new, isolated session: ``with run_with_batch_context() as session:``.
 
     Args:
@@ -94,7 +94,7 @@ def batched(fn: Callable[P, R], *, isolated: bool = ...) -> Callable[P, R]: ...
 def batched(fn: None = None, *, isolated: bool = ...) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
-def batched(fn: Callable[..., Any] | None = None, *, isolated: bool = False) -> Any:
+def batched(fn: Callable[..., object] | None = None, *, isolated: bool = False) -> Any:
     """Runs a function inside the current session, or inside a new one if there is no current one.
 
     It works on functions, methods and generator functions. The session of a generator is in force only while the body

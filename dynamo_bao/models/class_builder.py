@@ -84,7 +84,7 @@ def _check_bases(cls: type[Any], root: type[Any]) -> None:
 
 def _inherited_options(cls: type[Any]) -> dict[str, Any]:
     """The options of a class, with those of its bases. Prefix and name are not inherited."""
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     for base in reversed(cls.__mro__):
         options.update(base.__dict__.get("__bao_class_arguments__", {}))
     class_options = cls.__dict__["__bao_class_arguments__"]
@@ -173,7 +173,7 @@ def _compile(model: Any) -> Schema:
     return schema
 
 
-def _generated_members(schema: Schema) -> dict[str, Any]:
+def _generated_members(schema: Schema) -> dict[str, object]:
     """The members that the library generates for a model: ``query_by_status``, ``find_by_email``, ``user``."""
     names: dict[str, Any] = {f"query_{index}": _index_query(index) for index in schema.indexes}
     if schema.primary.name not in (None, "primary_key"):
@@ -188,17 +188,21 @@ def _generated_members(schema: Schema) -> dict[str, Any]:
     return names
 
 
-def _index_query(index: str) -> Any:
+def _index_query(index: str) -> object:
     def query(
-        cls: type[Any], /, value: object = None, sort_condition: Any = None, **options: Unpack[QueryOptions]
-    ) -> Any:
+        cls: type[Any],
+        /,
+        value: object = None,
+        sort_condition: object = None,
+        **options: Unpack[QueryOptions],
+    ) -> object:
         return repository_of(cls).query_by_index(index, value, sort_condition, **options)
 
     query.__doc__ = f"The items of one partition of {index}."
     return classmethod(query)
 
 
-def _related_getter(field: str) -> Any:
+def _related_getter(field: str) -> object:
     def get(self: Any) -> Any:
         return get_or_load_related(self, field)
 
@@ -206,8 +210,8 @@ def _related_getter(field: str) -> Any:
     return get
 
 
-def _unique_find(constraint: str) -> Any:
-    def find(cls: type[Any], /, value: object) -> Any:
+def _unique_find(constraint: str) -> object:
+    def find(cls: type[Any], /, value: object) -> object:
         return repository_of(cls).find_by_unique_constraint(constraint, value)
 
     find.__doc__ = f"The instance that {constraint} gives for a value, or None."

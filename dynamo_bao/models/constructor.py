@@ -7,7 +7,7 @@ A value that fails the fast check is converted by its field. Unknown and missing
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from types import CodeType
 from typing import Any
 
@@ -138,7 +138,7 @@ def _acceptance_lines(field: Field, number: int, names: dict[str, Any], slow_pat
     return [f"    if {check}: {v} = {copy}", "    else:", *convert]
 
 
-def normalize_or_keep(field: Field, value: Any) -> Any:
+def normalize_or_keep(field: Field, value: object) -> Any:
     """A value in the form of its field. If it cannot be converted, it stays as it is, and the save refuses it."""
     if value is None:
         return None
@@ -149,7 +149,7 @@ def normalize_or_keep(field: Field, value: Any) -> Any:
 
 
 def _slow_path(
-    model: type[Any], instance: Any, values: tuple[Any, ...], further_values: dict[str, Any]
+    model: type[Any], instance: Any, values: tuple[Any, ...], further_values: Mapping[str, object]
 ) -> None:
     """Continues a constructor that was called for a subclass of `model`, or with wrong arguments."""
     fields = schema_of(model).fields
@@ -159,7 +159,7 @@ def _slow_path(
     constructor_of(type(instance))(instance, **all_values, **further_values)
 
 
-def constructor_error(schema: Schema, arguments: dict[str, Any]) -> ValidationError:
+def constructor_error(schema: Schema, arguments: Mapping[str, object]) -> ValidationError:
     """The error for wrong arguments: a name that is not a field, else all required fields without a value."""
     for name, value in arguments.items():
         if name not in schema.fields:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -25,7 +25,7 @@ class BoundIndex(Generic[M]):
     name: str
 
     def query(
-        self, value: object = None, sort_condition: Any = None, **options: Unpack[QueryOptions]
+        self, value: object = None, sort_condition: object = None, **options: Unpack[QueryOptions]
     ) -> QueryResult[M]:
         """Queries one partition of the index. No request is sent before the result is looked at.
 
@@ -143,7 +143,7 @@ class QueryMethod(Protocol[M]):
     """
 
     def __call__(
-        self, value: object = None, sort_condition: Any = None, **options: Unpack[QueryOptions]
+        self, value: object = None, sort_condition: object = None, **options: Unpack[QueryOptions]
     ) -> QueryResult[M]: ...
 
 
@@ -155,7 +155,7 @@ class ChildQueryMethod(Protocol[M]):
         ...     query_posts: ClassVar[ChildQueryMethod["Post"]]
     """
 
-    def __call__(self, sort_condition: Any = None, **options: Unpack[QueryOptions]) -> QueryResult[M]: ...
+    def __call__(self, sort_condition: object = None, **options: Unpack[QueryOptions]) -> QueryResult[M]: ...
 
 
 class FindMethod(Protocol[Match]):

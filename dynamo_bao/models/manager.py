@@ -487,25 +487,25 @@ class _Active(Block[Manager]):
         return manager
 
 
-def _add_method(parent: type[Any], name: str, method: Any) -> None:
+def _add_method(parent: type[Any], name: str, method: object) -> None:
     """Adds a method to a model, unless the model defines that name itself."""
     if not hasattr(parent, name) or getattr(getattr(parent, name), "made_by_relation", False):
         setattr(parent, name, method)
 
 
 def init_models(
-    config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    config: Mapping[str, object] | str | os.PathLike[str] | None = None,
     *,
     models: ModelsArgument = None,
     table_name: str | None = None,
     region: str | None = None,
     endpoint_url: str | None = None,
-    client: Any = None,
+    client: object = None,
     transport: Transport | None = None,
     embedded: bool = False,
     policy: Policy | type[Policy] | str | bool | None = None,
-    batch_context: Mapping[str, Any] | None = None,
-    tenancy: Mapping[str, Any] | bool | None = None,
+    batch_context: Mapping[str, object] | None = None,
+    tenancy: Mapping[str, object] | bool | None = None,
     deadline: float = DEADLINE_SECONDS,
     max_concurrency: int = MAX_CONCURRENCY,
     max_throttled_calls: float | str | None = None,
@@ -513,7 +513,7 @@ def init_models(
     read_timeout: float | None = None,
     on_event_loop: str | None = None,
     only_active: bool = False,
-    logging: str | Mapping[str, Any] | None = None,
+    logging: str | Mapping[str, object] | None = None,
     strict_filters: bool | None = None,
     cursor_secret: str | None = None,
     naive_datetimes: str | None = None,
@@ -567,7 +567,7 @@ def init_models(
         >>> manager = init_models(table_name="app", region="eu-central-1", models=[User, Post])
     """
     checked_parts(models, client, transport, embedded, {"region": region, "endpoint_url": endpoint_url})
-    arguments: dict[str, Any] = {
+    arguments: dict[str, object] = {
         "aws": {
             "region": region,
             "endpoint_url": endpoint_url,
@@ -671,7 +671,7 @@ def _is_same_table(manager: Manager, other_manager: Any) -> bool:
     return bool(come_from_settings and manager.settings == other_manager.settings)
 
 
-def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency: int) -> Transport:
+def _transport(settings: Settings, client: object, embedded: bool, max_concurrency: int) -> Transport:
     reply_check = checked_reply_check(
         settings.get("aws", "reply_check", "strict"), settings.source("aws", "reply_check")
     )

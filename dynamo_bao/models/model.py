@@ -122,7 +122,7 @@ class Model(ModelOperations):
     delete = Delete()
     __pydantic_serializer__ = Serializer()
 
-    def __init_subclass__(cls, *, is_lazy_class: bool = False, **options: Any) -> None:
+    def __init_subclass__(cls, *, is_lazy_class: bool = False, **options: object) -> None:
         super().__init_subclass__()
         if not is_lazy_class:
             build_model_class(cls, Model, HIDING, options, sys._getframe(1))
@@ -300,7 +300,7 @@ class Model(ModelOperations):
         return json_answer(self)
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
         """Makes a model a type of pydantic: an answer, or the body of a request."""
         return core_schema_of(cls)
 
@@ -439,7 +439,7 @@ class Model(ModelOperations):
 
     # --- special methods: only the truth value of a pending instance needs I/O ----------------------
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         try:
             is_held = self.__bao_checks__[name](value)
             values = instance_dict(self)
@@ -504,7 +504,7 @@ class Model(ModelOperations):
         twin: M = restore(*pickle_state(self, copy.deepcopy(state_of(self).group, memo)))
         return twin
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         self._ensure_loaded()
         return restore, pickle_state(self, state_of(self).group)
 

@@ -32,7 +32,7 @@ class ModelOperations(Instance):
         *,
         consistent_read: bool = False,
         bypass_cache: bool = False,
-        **parts: Any,
+        **parts: object,
     ) -> M:
         """The instance for a key. Inside a batch context it is loaded when one of its fields is read.
 
@@ -63,7 +63,7 @@ class ModelOperations(Instance):
         return instance
 
     @classmethod
-    def find_or_none(cls: type[M], key: object = None, /, **options: Any) -> M | None:
+    def find_or_none(cls: type[M], key: object = None, /, **options: object) -> M | None:
         """Loads the instance for a key at once.
 
         Args:
@@ -82,7 +82,7 @@ class ModelOperations(Instance):
         return repository_of(cls).find_or_none(key, **options)
 
     @classmethod
-    def find_or_raise(cls: type[M], key: object = None, /, **options: Any) -> M:
+    def find_or_raise(cls: type[M], key: object = None, /, **options: object) -> M:
         """Loads the instance for a key at once.
 
         Args:
@@ -236,7 +236,7 @@ class ModelOperations(Instance):
         return repository_of(cls).batch_find_by_unique_constraint(name, values)
 
     @classmethod
-    def register_plugin(cls, plugin: Any) -> None:
+    def register_plugin(cls, plugin: object) -> None:
         """Adds a plugin: functions that run before and after saves and deletes, and methods for the model.
 
         Args:
@@ -257,7 +257,7 @@ class ModelOperations(Instance):
         cls: type[M],
         index: str,
         value: object = None,
-        sort_condition: Any = None,
+        sort_condition: object = None,
         **options: Unpack[QueryOptions],
     ) -> QueryResult[M]:
         """Queries one partition of an index. No request is sent before the result is looked at.
@@ -339,7 +339,9 @@ class ModelOperations(Instance):
     ) -> Iteration[M]: ...
 
     @classmethod
-    def iterate_all(cls, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration[Any]:
+    def iterate_all(
+        cls, batch_size: int = 100, filter: FilterLike = None, **options: object
+    ) -> Iteration[Any]:
         """Iterates over all items of an iterable model, in batches.
 
         Args:
@@ -364,7 +366,7 @@ class ModelOperations(Instance):
 
     @classmethod
     def iterate_bucket(
-        cls: type[M], bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
+        cls: type[M], bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: object
     ) -> Iteration[M]:
         """Iterates over the items of one iteration bucket, so that several workers can share the work.
 

@@ -77,7 +77,7 @@ def serializer_of(model: type[Any]) -> Any:
 # --- answers ----------------------------------------------------------------------------------------------
 
 
-def _validated(model: type[Any], schema: Schema, value: Any, read_body: Callable[[Any], Any]) -> Any:
+def _validated(model: type[Any], schema: Schema, value: Any, read_body: Callable[[Any], Any]) -> object:
     if isinstance(value, model):
         try:
             load_answer(value)
@@ -89,7 +89,7 @@ def _validated(model: type[Any], schema: Schema, value: Any, read_body: Callable
     return _new_instance(model, schema, read_body(value))
 
 
-def _serialised(model: type[Any], value: Any, write: Callable[[Any], Any], info: Any) -> Any:
+def _serialised(model: type[Any], value: Any, write: Callable[[Any], Any], info: Any) -> object:
     if not isinstance(value, model):
         raise PydanticSerializationUnexpectedValue(f"Expected {model.__name__}, not {type(value).__name__}")
     return write(json_answer(value) if info.mode == "json" else answer(value))
@@ -98,7 +98,7 @@ def _serialised(model: type[Any], value: Any, write: Callable[[Any], Any], info:
 # --- bodies -----------------------------------------------------------------------------------------------
 
 
-def _new_instance(model: type[Any], schema: Schema, values: Mapping[str, Any]) -> Any:
+def _new_instance(model: type[Any], schema: Schema, values: Mapping[str, Any]) -> object:
     """A new instance with the values of a body. A read-only field without a default is None until it is assigned."""
     writable = {name: value for name, value in values.items() if not schema.fields[name].is_read_only}
     unset = {name: None for name, field in schema.fields.items() if field.is_read_only and needs_value(field)}
@@ -117,7 +117,7 @@ def _check_key(schema: Schema, instance: Any) -> None:
         schema.keys.from_values(state_of(instance).tenant, values)
 
 
-def _accepted(field: Field, form: Any, read: Any) -> Any:
+def _accepted(field: Field, form: object, read: object) -> object:
     """The value of a field in a body.
 
     Raises:
@@ -159,7 +159,7 @@ def _body_schema(schema: Schema, shapes: Shapes) -> CoreSchema:
     return core_schema.typed_dict_schema(members, extra_behavior="forbid")
 
 
-def _ignored(value: Any, read: Any) -> None:
+def _ignored(value: object, read: object) -> None:
     return None
 
 

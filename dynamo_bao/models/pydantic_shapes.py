@@ -133,7 +133,7 @@ class Shapes:
     def decimal(self, field: Field) -> CoreSchema:
         """A `Decimal`: a text, or in a body also a number."""
 
-        def json_schema(_: Any, handler: Any) -> JsonSchema:
+        def json_schema(_: object, handler: object) -> JsonSchema:
             return _NUMBER if _is_body(handler) else _DECIMAL
 
         return _changed(core_schema.any_schema(), json_schema)
@@ -204,19 +204,19 @@ def _is_needed(member: Member) -> bool:
     return member.is_needed and not member.field.nullable and not isinstance(member.field, SetField)
 
 
-def _present(**members: Any) -> JsonSchema:
+def _present(**members: object) -> JsonSchema:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _described(**members: Any) -> CoreSchema:
+def _described(**members: object) -> CoreSchema:
     return noted(core_schema.any_schema(), _present(**members))
 
 
-def _text(**members: Any) -> CoreSchema:
+def _text(**members: object) -> CoreSchema:
     return _described(type="string", **members)
 
 
-def _fixed(**members: Any) -> Callable[[Shapes, Any], CoreSchema]:
+def _fixed(**members: object) -> Callable[[Shapes, Any], CoreSchema]:
     """A shape that is the same for every field of a kind."""
     return lambda shapes, field: _described(**members)
 

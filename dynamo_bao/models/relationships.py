@@ -41,7 +41,7 @@ class Related(RelatedDeclaration, Generic[R]):
             return self  # type: ignore[return-value]  # on the class it is the declaration
         return related(instance, self.field)  # type: ignore[no-any-return]
 
-    def __set__(self, instance: Any, value: Any) -> None:
+    def __set__(self, instance: Any, value: object) -> None:
         setattr(instance, self.field, getattr(value, "primary_id", value))
 
 
@@ -199,7 +199,7 @@ def relation_name(field: str) -> str | None:
 def query_method(model: type[Any], index: str) -> Callable[..., QueryResult[Any]]:
     """The method ``parent.query_…`` for an index whose partition key is a relation to the parent's model."""
 
-    def query(self: Any, sort_condition: Any = None, **options: Unpack[QueryOptions]) -> QueryResult[Any]:
+    def query(self: Any, sort_condition: object = None, **options: Unpack[QueryOptions]) -> QueryResult[Any]:
         return repository_of(model)._query_through(self, index, sort_condition, **options)
 
     query.__doc__ = f"The {model.__name__} items of this one, by {index}."

@@ -89,7 +89,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         *,
         consistent_read: bool = False,
         bypass_cache: bool = False,
-        **parts: Any,
+        **parts: object,
     ) -> M:
         """The instance for a key. Inside a batch context it is loaded when one of its fields is read.
 
@@ -135,7 +135,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         )
         return instance
 
-    def _key_of(self, key: object, parts: dict[str, Any], consistent: object, bypass: object) -> object:
+    def _key_of(self, key: object, parts: Mapping[str, object], consistent: object, bypass: object) -> object:
         """The key from the arguments of `find`: the positional one, or the key fields by name.
 
         Raises:
@@ -338,7 +338,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
     # --- queries ---------------------------------------------------------------------------------
 
     def query_by_index(
-        self, index: str, value: object = None, sort_condition: Any = None, **options: Unpack[QueryOptions]
+        self, index: str, value: object = None, sort_condition: object = None, **options: Unpack[QueryOptions]
     ) -> QueryResult[M]:
         """Queries one partition of an index. No request is sent before the result is looked at.
 
@@ -362,7 +362,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         return result_of(Query.of(self, self._index_named(index), value, sort_condition, **options))
 
     def _query_through(
-        self, parent: Any, index: str, sort_condition: Any = None, **options: Unpack[QueryOptions]
+        self, parent: object, index: str, sort_condition: object = None, **options: Unpack[QueryOptions]
     ) -> QueryResult[M]:
         """`query_by_index` for a parent instance, in the session of that instance.
 

@@ -49,7 +49,7 @@ class RepositoryWrites(Generic[M]):
 
     model: type[M]
     schema: Schema
-    _probe: Any
+    _probe: object
 
     def create(self, values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
         """Stores a new item. It never overwrites a stored one.
@@ -167,7 +167,7 @@ class RepositoryWrites(Generic[M]):
     def update(
         self,
         key: object,
-        changes: Mapping[Any, Any] | None = None,
+        changes: Mapping[Any, object] | None = None,
         /,
         *,
         condition: ConditionLike = None,
@@ -208,7 +208,7 @@ class RepositoryWrites(Generic[M]):
         key: object,
         condition: ConditionLike,
         changes: dict[Any, Any],
-        defaults: Mapping[str, Any] | None = None,
+        defaults: Mapping[str, object] | None = None,
         version: object = None,
     ) -> M:
         options, hooked = {"is_new": False, "condition": condition}, has_hooks(self._probe)
@@ -242,7 +242,7 @@ class RepositoryWrites(Generic[M]):
         Example:
             >>> posts.increment("7", views=1)
         """
-        changes: dict[str, Any] = {}
+        changes: dict[str, object] = {}
         for name, amount in amounts.items():
             field = self.schema.fields.get(name)
             if field is None or not isinstance(field, CounterField):

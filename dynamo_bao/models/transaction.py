@@ -44,7 +44,7 @@ class Transaction:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._changes: list[Change] = []
-        self._changes_by_item: dict[Any, Change] = {}
+        self._changes_by_item: dict[object, Change] = {}
         self.is_open = True
 
     def require(self, instance: Any, condition: ConditionLike = None) -> None:
@@ -151,7 +151,7 @@ class Transaction:
             send, self.session, writes[0].database, "write", [str(write.subject) for write in writes]
         )
 
-    def _confirm(self, written: set[Any]) -> None:
+    def _confirm(self, written: set[object]) -> None:
         """Updates memory to the stored items, then runs the hooks. It raises the first error of a hook.
 
         Args:

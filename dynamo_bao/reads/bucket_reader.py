@@ -259,7 +259,7 @@ def load_weakly(
 
 def _load_weakly(
     mapper: ModelMapper, tenant: str | None, identities: Sequence[Identity], session: Session
-) -> list[Any]:
+) -> list[object]:
     new_instances: list[tuple[Identity, Any]] = []
     instances: list[Any] = []
     for identity in identities:
@@ -284,7 +284,7 @@ def _load_weakly(
     return [_present(instance, session) for instance in instances]
 
 
-def _present(instance: Any, session: Session) -> Any:
+def _present(instance: Any, session: Session) -> object:
     if instance is None:
         return None
     if state_of(instance).status is Status.PENDING:

@@ -36,7 +36,7 @@ def cursor_key(setting: str | None, table_name: str) -> bytes:
     ).digest()
 
 
-def sign_cursor(payload: Mapping[str, Any], cursor_context: tuple[str, ...], secret: bytes) -> str:
+def sign_cursor(payload: Mapping[str, object], cursor_context: tuple[str, ...], secret: bytes) -> str:
     """A cursor that `verify_cursor` accepts only with the same context and secret.
 
     >>> verify_cursor(sign_cursor({"n": 1}, ("User", "by_status"), b"s"), ("User", "by_status"), b"s")

@@ -179,7 +179,7 @@ Pages = list[tuple[PagedResult, list[Any]]]
 """Results, each with the instances of the page that it has received."""
 
 
-def load_pages(results: Iterable[Any], session: Session | None) -> None:
+def load_pages(results: Iterable[object], session: Session | None) -> None:
     """Turns the received pages of some results into instances, and loads the requested relations.
 
     Rows of the same index that came together are peers, like the rows of one page.

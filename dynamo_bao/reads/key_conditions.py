@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
@@ -49,7 +49,7 @@ def partition_text(mapper: ModelMapper, shape: Shape, tenant: str | None, value:
 
 
 def key_condition(
-    mapper: ModelMapper, shape: Shape, partition: str, sort_condition: Any
+    mapper: ModelMapper, shape: Shape, partition: str, sort_condition: object
 ) -> tuple[Condition, Condition]:
     """The condition on the key attributes, and the condition that the filter must add.
 
@@ -105,7 +105,7 @@ def _bound_of(part: Condition) -> str | None:
     return {"=": "both", **dict.fromkeys(_LOWER, "lower"), **dict.fromkeys(_UPPER, "upper")}.get(operator)
 
 
-def _sort_condition(field: str, argument: Any, strict: bool) -> Condition:
+def _sort_condition(field: str, argument: object, strict: bool) -> Condition:
     """The condition on a sort key field for an argument: a value, a dict by the field's name, or an expression."""
     if isinstance(argument, Condition):
         return argument

@@ -20,7 +20,7 @@ class ListSerializer:
 
 
 @cache
-def _list_serializer() -> Any:
+def _list_serializer() -> object:
     from pydantic_core import SchemaSerializer, core_schema
 
     as_list = core_schema.plain_serializer_function_ser_schema(list)
@@ -39,7 +39,7 @@ class ListAnswer:
         return list(map(json_form, self))
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(cls, source: object, handler: Any) -> Any:
         """Makes a result a type of pydantic: validated, it is a list of its matches."""
         (member,) = get_args(source) or (Any,)
         return handler.generate_schema(list[member])  # type: ignore[valid-type]

@@ -105,7 +105,7 @@ def _companions(parent: Any, session: Session) -> Sequence[Any]:
     return () if state.group is None else _after(parent, state.group.alive())
 
 
-def _after(parent: Any, members: Sequence[Any]) -> Sequence[Any]:
+def _after(parent: object, members: Sequence[object]) -> Sequence[Any]:
     """Members of a loop, from the one after an instance on, and then from the beginning."""
     position = next((number for number, member in enumerate(members) if member is parent), 0)
     return [*members[position + 1 :], *members[:position]]

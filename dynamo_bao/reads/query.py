@@ -147,9 +147,9 @@ class Query:
         session: Session | None,
         tenant: str | None,
         text: str,
-        sort_condition: Any,
+        sort_condition: object,
         options: QueryOptions,
-        parent: Callable[[], Any] | None,
+        parent: Callable[[], object] | None,
     ) -> Query:
         """A query of the partition with a text."""
         if options:
@@ -344,7 +344,7 @@ def _session_and_tenant(mapper: ModelMapper, name: str, through: Any) -> tuple[S
 
 
 def _parameters(
-    mapper: ModelMapper, shape: Shape, partition: str, sort_condition: Any, options: QueryOptions
+    mapper: ModelMapper, shape: Shape, partition: str, sort_condition: object, options: QueryOptions
 ) -> dict[str, Any]:
     """The request of a query without its start key. The value of the partition key is `_PARTITION_VALUE`."""
     placeholders = Placeholders()
@@ -413,7 +413,7 @@ def require_relations(mapper: ModelMapper, paths: Iterable[str]) -> None:
             target = target._relation(name).target
 
 
-def relation_paths(mapper: ModelMapper, option: str, argument: Any) -> tuple[str, ...]:
+def relation_paths(mapper: ModelMapper, option: str, argument: object) -> tuple[str, ...]:
     """The relation fields in an option: one name, or several."""
     if argument is None:
         return ()
@@ -439,7 +439,7 @@ _READ_OPTIONS = ("Limit", "ConsistentRead", "ScanIndexForward", "Select")
 _NOT_THE_QUERY = frozenset(("Limit", "Select", "ReturnConsumedCapacity", "ConsistentRead"))
 
 
-def _purpose(mapper: ModelMapper, tenant: str | None, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+def _purpose(mapper: ModelMapper, tenant: str | None, parameters: Mapping[str, object]) -> tuple[str, ...]:
     """What the cursors of a query are bound to: its model, tenant, conditions and order."""
     query_parameters = {name: value for name, value in parameters.items() if name not in _NOT_THE_QUERY}
     return (

@@ -468,7 +468,7 @@ class QueryResult(ListAnswer, Generic[M]):
     def _reached(self, page: list[Any]) -> Iterable[M]:
         return map(reached, page) if self._has_invalid_rows else page
 
-    def _received_chunks(self) -> Iterator[list[Any]]:
+    def _received_chunks(self) -> Iterator[list[object]]:
         """The matches fetched so far, then those of each further page."""
         self._begin()
         position = 0

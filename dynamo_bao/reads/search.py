@@ -249,10 +249,10 @@ class _Search:
         make_peers(item for item in items if type(item) is not InvalidRow)
         return SearchResult(items, None if reader.is_done else self._cursor(reader))
 
-    def _take(self, reader: BucketReader, pages: Sequence[Page], room: float) -> list[Any]:
+    def _take(self, reader: BucketReader, pages: Sequence[Page], room: float) -> list[object]:
         """The matches in the rows of some pages. After `room` matches, further rows are left for the next search."""
         rows = [row for page in pages for row in page.rows]
-        matches: list[Any] = []
+        matches: list[object] = []
         row_count = 0
         while row_count < len(rows) and len(matches) < room:
             chunk = rows[row_count : row_count + int(min(room - len(matches), len(rows)))]
@@ -266,7 +266,7 @@ class _Search:
                 reader.acknowledge(page.bucket, page.rows[page_row_count - 1])
         return matches
 
-    def _matches(self, rows: Sequence[Item]) -> list[Any]:
+    def _matches(self, rows: Sequence[Item]) -> list[object]:
         identities = identities_in(self.mapper.schema, self.tenant, rows)
         if self.session is not None:
             with operation_in(self.session):
@@ -308,7 +308,7 @@ class _Search:
         payload = {**self._bound_to(), "at": reader.position()}
         return sign_cursor(payload, _PURPOSE, self.mapper.database.cursor_secret)
 
-    def _bound_to(self) -> dict[str, Any]:
+    def _bound_to(self) -> dict[str, object]:
         return {
             "model": self.mapper.schema.name,
             "tenant": self.tenant,

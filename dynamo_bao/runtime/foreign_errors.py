@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from types import CodeType, FrameType, MethodType
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 DATA_ERRORS: Final = (
     ArithmeticError,
@@ -147,7 +147,7 @@ def _is_from_signal(frames: list[FrameType]) -> bool:
     return any(_code_of(handler) in codes for handler in map(signal.getsignal, signal.valid_signals()))
 
 
-def _code_of(handler: Any) -> CodeType | None:
+def _code_of(handler: object) -> CodeType | None:
     """The code of a signal handler; None if it is not written in Python."""
     while isinstance(handler, partial):
         handler = handler.func

@@ -10,7 +10,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
 
 
 class _Process:
@@ -47,7 +46,7 @@ def is_event_loop_running() -> bool:
     return events is not None and events._get_running_loop() is not None
 
 
-def current_task() -> Any:
+def current_task() -> object:
     """The running asyncio task; None in a callback of the event loop. An event loop must be running."""
     return sys.modules["asyncio.tasks"].current_task()
 

@@ -115,14 +115,14 @@ class _FaultySender:
         wire: Any = self._wire
         return wire.client
 
-    def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
+    def attempt(self, request: Request, seconds: float) -> dict[str, object]:
         with self._lock:
             self.attempts += 1
             suffers = self._operations is None or request.operation in self._operations
             fault = self._next() if suffers else None
             chance = random.Random(self._chance.random())
 
-        def send(request: Request) -> dict[str, Any]:
+        def send(request: Request) -> dict[str, object]:
             return self._wire.attempt(request, seconds)
 
         if fault is None:
@@ -148,12 +148,12 @@ def unprocessed(share: float) -> Fault:
         >>> transport.inject(unprocessed(0.5))
     """
 
-    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, object]:
         if request.operation not in (BATCH_GET_ITEM, BATCH_WRITE_ITEM):
             return send(request)
         reads = request.operation == BATCH_GET_ITEM
-        processed_tables: dict[str, Any] = {}
-        unprocessed_tables: dict[str, Any] = {}
+        processed_tables: dict[str, object] = {}
+        unprocessed_tables: dict[str, object] = {}
         for table, entry in request.parameters["RequestItems"].items():
             members = entry["Keys"] if reads else entry
             processed = [member for member in members if chance.random() >= share]
@@ -161,7 +161,7 @@ def unprocessed(share: float) -> Fault:
             for part, keys in ((processed_tables, processed), (unprocessed_tables, unprocessed_members)):
                 if keys:
                     part[table] = {**entry, "Keys": keys} if reads else keys
-        body: dict[str, Any] = {"Responses": {}} if reads else {}
+        body: dict[str, object] = {"Responses": {}} if reads else {}
         if processed_tables:
             body = send(Request(request.operation, {**request.parameters, "RequestItems": processed_tables}))
         return {**body, "UnprocessedKeys" if reads else "UnprocessedItems": unprocessed_tables}
@@ -181,7 +181,7 @@ def throttled(*, reasons: Iterable[str] = (), retry_after: float | None = None) 
     """
     reason_names = tuple(reasons)
 
-    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, object]:
         throttling = Throttling(
             ", ".join(tables_of(request)), request.written.get("IndexName"), reason_names, retry_after
         )
@@ -201,7 +201,7 @@ def lost_reply(*, carried_out: bool = True) -> Fault:
         >>> transport.inject(lost_reply())
     """
 
-    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, object]:
         if carried_out:
             send(request)
         raise AttemptFailed(
@@ -218,7 +218,7 @@ def refused_connection() -> Fault:
         >>> transport.inject([refused_connection(), None])
     """
 
-    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, object]:
         raise AttemptFailed(
             ConnectionRefusedError("nothing listens at the endpoint"), RequestOutcome.NOT_SENT
         )
@@ -242,7 +242,7 @@ def damaged(how: str) -> Fault:
     if how not in _DAMAGES:
         raise ValueError(f"damaged({how!r}): use one of {', '.join(_DAMAGES)}.")
 
-    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, object]:
         body = json.dumps(send(request), default=_as_wire).encode()
         headers = {"content-length": str(len(body)), "x-amz-crc32": str(zlib.crc32(body))}
         body = _DAMAGES[how](body, headers, chance)
@@ -255,7 +255,7 @@ def damaged(how: str) -> Fault:
     return fault
 
 
-def _as_wire(value: Any) -> Any:
+def _as_wire(value: object) -> object:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 

@@ -111,7 +111,7 @@ def bao_options() -> Mapping[str, Any]:
 
 @pytest.fixture
 def bao_embedded(
-    bao_engine: SharedEngine, bao_models: ModelsArgument, bao_options: Mapping[str, Any]
+    bao_engine: SharedEngine, bao_models: ModelsArgument, bao_options: Mapping[str, object]
 ) -> Iterator[Manager]:
     """A manager on a new table of the test, which is deleted after the test."""
     with bao_engine.fresh(bao_models, **bao_options) as manager:

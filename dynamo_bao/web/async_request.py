@@ -165,7 +165,7 @@ class AsyncBody:
         iterable: what the application returned.
     """
 
-    def __init__(self, request: AsyncRequest, iterable: AsyncIterable[Any]) -> None:
+    def __init__(self, request: AsyncRequest, iterable: AsyncIterable[object]) -> None:
         self._request = request
         self._iterator = aiter(iterable)
         self._is_read = False

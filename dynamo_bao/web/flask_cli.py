@@ -26,7 +26,7 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _bao("main").main.format_commands(ctx, formatter)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         sources = _models_of_the_app(ctx)
         ctx.meta[_bao("connection").HOST] = next(iter(managers()), None)
         ctx.default_map = {name: {"model_sources": sources} for name in self.list_commands(ctx) if sources}

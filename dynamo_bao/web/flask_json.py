@@ -28,20 +28,20 @@ class _DefaultAnswers(_AnswersJSON):
 class _ConvertedAnswers(_AnswersJSON):
     """For providers of other libraries: instances in dicts and lists are converted before."""
 
-    def dumps(self, obj: Any, **kwargs: Any) -> str:
+    def dumps(self, obj: object, **kwargs: object) -> str:
         """The JSON text of a value."""
         return super().dumps(with_forms(obj), **kwargs)
 
-    def dump(self, obj: Any, fp: IO[str], **kwargs: Any) -> None:
+    def dump(self, obj: object, fp: IO[str], **kwargs: object) -> None:
         """Writes the JSON text of a value to a file."""
         super().dump(with_forms(obj), fp, **kwargs)
 
-    def response(self, *args: Any, **kwargs: Any) -> Response:
+    def response(self, *args: object, **kwargs: object) -> Response:
         """The response of `flask.jsonify`."""
         return super().response(*map(with_forms, args), **with_forms(kwargs))  # type: ignore[return-value]
 
 
-def _converted(own_default: Callable[[Any], Any], value: Any) -> Any:
+def _converted(own_default: Callable[[Any], object], value: object) -> object:
     return json_form(value) if is_answer(value) else json_or_else(own_default, value)
 
 

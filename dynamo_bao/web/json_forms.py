@@ -15,7 +15,7 @@ def is_answer(value: object) -> bool:
     return hasattr(type(value), "__bao_json_form__")
 
 
-def json_or_else(own_form: Callable[[Any], Any], value: Any) -> Any:
+def json_or_else(own_form: Callable[[Any], object], value: object) -> Any:
     """The form that the application gives a value; ours if it has none.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from dynamo_bao.errors import UnknownFieldError, ValidationError
@@ -10,7 +10,7 @@ from dynamo_bao.errors import UnknownFieldError, ValidationError
 T = TypeVar("T")
 
 
-def stored_or_none(model: type[T], key: object, parts: dict[str, Any]) -> T | None:
+def stored_or_none(model: type[T], key: object, parts: Mapping[str, object]) -> T | None:
     """The instance for a key, loaded at once; None if nothing is stored, or if no item can have the key.
 
     Args:

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any
 from urllib.parse import quote
 
 from attrs import Factory, frozen
@@ -19,7 +18,7 @@ from dynamo_bao.web.request_session import Request
 log = logging.getLogger("dynamo_bao.web")
 
 
-def name_of(environ: Mapping[str, Any]) -> str:
+def name_of(environ: Mapping[str, object]) -> str:
     """Method and path of a request, without its query, in characters that cannot break a line of a log."""
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}" or "/"
     try:

@@ -222,10 +222,10 @@ class Body:
         iterable: what the application returned.
     """
 
-    def __init__(self, request: Request, iterable: Iterable[Any]) -> None:
+    def __init__(self, request: Request, iterable: Iterable[object]) -> None:
         self._request = request
         self._iterable = iterable
-        self._iterator: Iterator[Any] | None = None
+        self._iterator: Iterator[object] | None = None
         self._is_read = False
         self._is_closed = False
 

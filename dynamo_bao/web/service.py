@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
 from inspect import signature
-from typing import Any
 
 from dynamo_bao.errors import reject_unknown
 from dynamo_bao.models.batch_context import request_session, session_maker
@@ -79,7 +78,7 @@ class Service:
             for manager in managers():
                 manager.database.requires_tenant = True
 
-    def begin(self, environ: Mapping[str, Any]) -> RequestScope:
+    def begin(self, environ: Mapping[str, object]) -> RequestScope:
         """Begins a request with its own session in the current thread."""
         self._require_tenants()
         started = time.perf_counter()
@@ -87,7 +86,7 @@ class Service:
         request.begin(names_no_tenant=self._tenants.source is None and not self.is_part)
         return request
 
-    def begin_shared(self, environ: Mapping[str, Any]) -> AsyncRequest:
+    def begin_shared(self, environ: Mapping[str, object]) -> AsyncRequest:
         """Begins a request of an asynchronous server, with a session that all its threads and tasks use."""
         self._require_tenants()
         started = time.perf_counter()
@@ -101,7 +100,9 @@ class Service:
         if self._traces is not None:
             self._traces.add(summary_of(request, started))
 
-    def refusal(self, request: Request, environ: Mapping[str, Any], framework_request: Any) -> str | None:
+    def refusal(
+        self, request: Request, environ: Mapping[str, object], framework_request: object
+    ) -> str | None:
         """Sets the tenant of a request. Returns the text of a response with status 400 if the tenant is invalid.
 
         Args:
@@ -116,14 +117,14 @@ class Service:
         return None
 
     def _tenant_of(
-        self, request: Request, environ: Mapping[str, Any], framework_request: Any
+        self, request: Request, environ: Mapping[str, object], framework_request: object
     ) -> str | TenantRejection | None:
         """The result of the tenant source, which may use models without a tenant."""
         with TenantBlock(EXEMPT) if request.tenant is None else nullcontext():
             return self._tenants.tenant_of(environ, framework_request)
 
     async def refusal_async(
-        self, request: AsyncRequest, environ: Mapping[str, Any], framework_request: Any
+        self, request: AsyncRequest, environ: Mapping[str, object], framework_request: object
     ) -> str | None:
         """`refusal` for an asynchronous server. The bindings of the request are in force."""
         if self._tenants.source is None:
@@ -135,7 +136,7 @@ class Service:
         return None
 
     async def tenant_async(
-        self, environ: Mapping[str, Any], framework_request: Any
+        self, environ: Mapping[str, object], framework_request: object
     ) -> str | TenantRejection | None:
         """The result of the tenant source, which may use models without a tenant; None without a source."""
         if self._tenants.source is None:
@@ -147,6 +148,6 @@ class Service:
         """The value of the response's ``Server-Timing`` header; None if the option is off."""
         return server_timing(request.session) if self._server_timing else None
 
-    def page(self, environ: Mapping[str, Any]) -> str | None:
+    def page(self, environ: Mapping[str, object]) -> str | None:
         """The development page, if the request is for it; else None."""
         return None if self._traces is None else self._traces.page(environ)

@@ -53,7 +53,7 @@ class HostTenant:
                 f"tenant_from_host({self.domain!r}): give the domain below which tenants live, such as 'example.com'."
             )
 
-    def __call__(self, environ: Mapping[str, Any]) -> str | None:
+    def __call__(self, environ: Mapping[str, object]) -> str | None:
         host = str(environ.get("HTTP_HOST", "")).lower().partition(":")[0].removesuffix(".")
         label, dot, domain = host.partition(".")
         return label if dot and domain == self.domain else None
@@ -126,7 +126,7 @@ class TenantRule:
         """Whether the source is a function of the application, which gets the framework's request object."""
         return self.source is not None and not isinstance(self.source, (HeaderTenant, HostTenant))
 
-    def tenant_of(self, environ: Mapping[str, Any], request: Any) -> str | TenantRejection | None:
+    def tenant_of(self, environ: Mapping[str, object], request: object) -> str | TenantRejection | None:
         """The tenant id of a request, None without a tenant, or the reason for refusing the request.
 
         Args:
@@ -138,12 +138,14 @@ class TenantRule:
         """
         return self._checked(self._name(environ, request))
 
-    async def tenant_of_async(self, environ: Mapping[str, Any], request: Any) -> str | TenantRejection | None:
+    async def tenant_of_async(
+        self, environ: Mapping[str, object], request: object
+    ) -> str | TenantRejection | None:
         """`tenant_of`, which also awaits the result of an ``async`` function."""
         tenant_name = self._name(environ, request)
         return self._checked(await tenant_name if isinstance(tenant_name, Awaitable) else tenant_name)
 
-    def _name(self, environ: Mapping[str, Any], request: Any) -> object:
+    def _name(self, environ: Mapping[str, object], request: object) -> object:
         assert self.source is not None
         return self.source(request if self.needs_request else environ)
 

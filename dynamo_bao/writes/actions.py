@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from decimal import Decimal
-from typing import Any
 
 from attrs import define, evolve
 
@@ -62,10 +61,10 @@ class Action:
     item: Item | None = None
     update: Update | None = None
 
-    def parameters(self, table: str, resolver: Resolver) -> dict[str, Any]:
+    def parameters(self, table: str, resolver: Resolver) -> dict[str, object]:
         """The action as a member of a request. Its condition and its update share one set of placeholders."""
         placeholders = Placeholders()
-        request: dict[str, Any] = {"TableName": table}
+        request: dict[str, object] = {"TableName": table}
         if self.item is not None:
             request["Item"] = self.item
         else:
@@ -132,7 +131,7 @@ class Action:
         return members or parts or bool(update.set_ or update.delete or update.remove.keys() - {NO_ATTRIBUTE})
 
 
-def _members(value: AttributeValue | None) -> set[Any]:
+def _members(value: AttributeValue | None) -> set[object]:
     """The members of a stored set; empty for other types."""
     ((code, content),) = (value or {"SS": []}).items()
     if code == "NS":
@@ -153,7 +152,7 @@ class WritePlan:
 
     actions: tuple[Action, ...]
     main: int = 0
-    constraints: tuple[tuple[str, Any] | None, ...] = ()
+    constraints: tuple[tuple[str, object] | None, ...] = ()
     exact: bool = False
 
     @property
@@ -166,7 +165,7 @@ class WritePlan:
         """The action on the item itself."""
         return self.actions[self.main]
 
-    def claim(self, number: int) -> tuple[str, Any] | None:
+    def claim(self, number: int) -> tuple[str, object] | None:
         """The field name and value that a guard action claims; None for any other action."""
         return self.constraints[number] if number < len(self.constraints) else None
 
@@ -211,7 +210,7 @@ def new_token() -> str:
     return os.urandom(16).hex()
 
 
-def request_for(plan: WritePlan, table: str, resolver: Resolver, token: str) -> tuple[str, dict[str, Any]]:
+def request_for(plan: WritePlan, table: str, resolver: Resolver, token: str) -> tuple[str, dict[str, object]]:
     """The operation and the parameters of the request for a plan.
 
     Args:

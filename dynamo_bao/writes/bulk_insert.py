@@ -94,7 +94,7 @@ def _spelled(
     if not schema.keys.are_texts or has_hooks(mapper.model):
         return None
     text_id = schema.keys.text_id
-    all_values: list[dict[str, Any]] = []
+    all_values: list[dict[str, object]] = []
     keys: list[Key] = []
     for instance, _, _, _, overwrite, key, primary_id in entries:
         if key is None or held_instances.get(key) is not instance:

@@ -240,7 +240,7 @@ def _conditioned(change: SaveChange) -> None:
 
 def _changes(
     instance: Any, schema: Schema, names: list[str], loaded: LoadedSnapshot | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The accepted values of changed fields by name. Counters, sets and documents have differences instead."""
     values = instance_dict(instance)
     accepted = {} if loaded is None else loaded.accepted
@@ -265,7 +265,7 @@ _COMPARED = (MapField, ListField, NestedField, CounterField, SetField)
 """Kinds of fields of which a save can send less than the whole value."""
 
 
-def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot) -> Any:
+def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot) -> object:
     """The change of a field of `_COMPARED` with a new value: this value, or its difference to the loaded value."""
     if not loaded.is_readable(field):
         return value  # an unreadable value has no difference to it
@@ -288,7 +288,7 @@ def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot)
     return value
 
 
-def _document(field: Field, value: Any, handed: HandedOutValue) -> Any:
+def _document(field: Field, value: Any, handed: HandedOutValue) -> object:
     """The change of a map, a list or a nested object."""
     before, after, stored = handed.form, form_of(field, value), handed.stored
     shape = FieldShape(field)
@@ -317,7 +317,7 @@ def _list_edit(before: AttributeValue, after: AttributeValue, stored: AttributeV
     return Edit((), "set", restored(after, before, stored))
 
 
-def _decoded(field: Field, form: AttributeValue | None) -> Any:
+def _decoded(field: Field, form: AttributeValue | None) -> object:
     return field.missing_value() if form is None else field.from_dynamo(form)
 
 
@@ -340,7 +340,7 @@ def update_of(
     key: object,
     changes: Mapping[Any, Any],
     condition: ConditionLike,
-    defaults: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, object] | None = None,
     version: object = None,
 ) -> Change:
     """The change of an update by key. The item is not loaded first, unless its unique values require that.
@@ -385,7 +385,7 @@ def _update_loaded(
     changes: Mapping[str, Any],
     condition: Condition,
     assumed_version: Assumed,
-    defaults: Mapping[str, Any],
+    defaults: Mapping[str, object],
 ) -> SaveChange:
     """The change of an update in a transaction. It loads the instance first, because it returns it."""
     instance = session._instances.lookup(
@@ -475,7 +475,7 @@ def _read_stored_item(change: Change) -> StoredItem:
 # --- shared ------------------------------------------------------------------------------------------
 
 
-def carry_out(change: Change) -> Any:
+def carry_out(change: Change) -> object:
     """Writes a change now, or adds it to the transaction around it.
 
     Returns:

@@ -184,7 +184,7 @@ class Change:
         """The error to raise for an error of the write."""
         return error
 
-    def run_after_hooks(self, result: Any) -> None:
+    def run_after_hooks(self, result: object) -> None:
         """Runs the hooks after the write, for the tenant of the item."""
         if not self.after_hooks:
             return
@@ -583,7 +583,9 @@ class UpdateByKeyChange(UpdateChange):
         defaults: the defaults by field name, for an upsert.
     """
 
-    def __init__(self, *arguments: Any, changes: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    def __init__(
+        self, *arguments: object, changes: Mapping[str, Any], defaults: Mapping[str, object]
+    ) -> None:
         super().__init__(*arguments, changes=changes)
         if defaults:
             defaults = {name: value for name, value in defaults.items() if name not in changes}
@@ -634,7 +636,7 @@ class UpdateByKeyChange(UpdateChange):
         return instance
 
 
-def lacking(schema: Schema, item: Item, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def lacking(schema: Schema, item: Item, defaults: Mapping[str, object]) -> dict[str, Any]:
     """The defaults for which a stored item has no attribute."""
     return {name: value for name, value in defaults.items() if str(schema.fields[name].attribute) not in item}
 

@@ -64,7 +64,7 @@ def is_relative(change: Any) -> bool:
     return isinstance(change, (CounterDelta, SetDelta)) or (isinstance(change, Parts) and change.is_relative)
 
 
-def absolute(field: Field, change: Any, before: Any) -> Any:
+def absolute(field: Field, change: Any, before: Any) -> object:
     """The value of a field after a change.
 
     Args:

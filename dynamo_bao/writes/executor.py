@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from attrs import define, field, frozen
 
@@ -275,7 +274,7 @@ class WriteExecution:
         now: float = self.database.transport.clock.now()
         return now > deadline
 
-    def taken(self, claim: tuple[str, Any]) -> UniqueConstraintError:
+    def taken(self, claim: tuple[str, object]) -> UniqueConstraintError:
         """The error for a unique value that belongs to another item.
 
         Args:

@@ -48,13 +48,13 @@ def register_plugin(model: Any, plugin: Any) -> None:
     model.__bao_plugins__ = (*plugins_of(model), plugin)
 
 
-def plugins_of(model: Any) -> tuple[Any, ...]:
+def plugins_of(model: object) -> tuple[object, ...]:
     """The plugins of a model and its bases, those of bases first."""
-    plugins: tuple[Any, ...] = getattr(model, "__bao_plugins__", ())
+    plugins: tuple[object, ...] = getattr(model, "__bao_plugins__", ())
     return plugins
 
 
-def probe_of(model: type[Instance]) -> Any:
+def probe_of(model: type[Instance]) -> object:
     """What to ask `has_hooks` about a model at every write: an instance without values.
 
     Python takes seven times as long to miss an attribute of a class. It is the class all the same if the model answers
@@ -78,11 +78,11 @@ def has_hooks(probe: Any) -> bool:
     )
 
 
-def _part(plugin: Any, name: str) -> Any:
+def _part(plugin: object, name: str) -> Any:
     return plugin.get(name) if isinstance(plugin, Mapping) else getattr(plugin, name, None)
 
 
-def run(model: Any, hook: str, subject: Any, options: dict[str, Any], instance: Any = None) -> None:
+def run(model: object, hook: str, subject: Any, options: Mapping[str, object], instance: Any = None) -> None:
     """Calls a hook of the model, if there is an instance, and then of its plugins in order.
 
     Args:

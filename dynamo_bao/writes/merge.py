@@ -35,7 +35,7 @@ class ReplaceChange(CreateChange):
 
 def combined(changes: Iterable[Change]) -> list[Change]:
     """One change for each item. Changes that cancel each other are left out."""
-    changes_by_item: dict[Any, Change] = {}
+    changes_by_item: dict[object, Change] = {}
     for change in changes:
         combine(changes_by_item, change)
     return list(changes_by_item.values())
@@ -142,7 +142,7 @@ def _saved(first: SaveChange, second: SaveChange) -> SaveChange:
     return combined_change
 
 
-def _after(field: Field, first: Any, second: Any) -> Any:
+def _after(field: Field, first: object, second: object) -> object:
     """The change of a field that has the effect of two changes, one after the other."""
     if isinstance(first, CounterDelta) and isinstance(second, CounterDelta):
         return CounterDelta(first.amount + second.amount)

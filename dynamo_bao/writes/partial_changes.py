@@ -35,7 +35,7 @@ _NUMBERS = (IntegerField, FloatField, DecimalField, NumberField)
 _ANY_FIELD = AnythingField().bind("", "", "")
 
 
-def accepted_changes(schema: Schema, changes: Mapping[Any, Any]) -> dict[str, Any]:
+def accepted_changes(schema: Schema, changes: Mapping[Any, Any]) -> dict[str, object]:
     """The changes by field name: validated values, None to remove one, `CounterDelta`, `SetDelta` or `Parts`.
 
     Args:

@@ -67,7 +67,7 @@ class _PlanBuilder:
         self.update = Update()
         self.conditions = list(conditions)
         self.guards: list[Action] = []
-        self.claims: list[tuple[str, Any] | None] = []
+        self.claims: list[tuple[str, object] | None] = []
         self.exact = False
 
     def assume(self, field: Field, before: AttributeValue | None) -> None:
@@ -306,7 +306,7 @@ def _put_parts(
 
 def _with_indexed_counters(
     draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], stored_item: StoredItem | None
-) -> Mapping[str, Any]:
+) -> Mapping[str, object]:
     """The changes, with new values instead of deltas for counters that are index keys.
 
     DynamoDB cannot add to the text of a key. So the plan sets such a counter, on condition that it is still the one
@@ -376,7 +376,7 @@ def _put_index(
     draft: _PlanBuilder,
     subject: ItemRef,
     index: IndexSchema,
-    current: Mapping[str, Any],
+    current: Mapping[str, object],
     stored_item: StoredItem | None,
 ) -> None:
     """Updates the two key attributes of an index for its fields.
@@ -512,7 +512,7 @@ def plan_replace(deletion: WritePlan, creation: WritePlan) -> WritePlan:
         creation: the plan that creates the new one.
     """
     main = evolve(creation.main_action, condition=deletion.main_action.condition)
-    guards: dict[Key, tuple[Action, tuple[str, Any] | None]] = {}
+    guards: dict[Key, tuple[Action, tuple[str, object] | None]] = {}
     for plan in (deletion, creation):
         for number, action in enumerate(plan.actions):
             if number == plan.main:

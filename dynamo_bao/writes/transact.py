@@ -64,7 +64,7 @@ class TransactionPlan:
     writes: tuple[WriteExecution, ...]
     members: tuple[PlannedAction, ...]
 
-    def request(self, token: str) -> dict[str, Any]:
+    def request(self, token: str) -> dict[str, object]:
         """The parameters of its ``TransactWriteItems``."""
         members = []
         for member in self.members:

@@ -94,7 +94,7 @@ class Increment(ChangeValue):
     amount: int | float | Decimal = 1
 
 
-def _members(members: tuple[Any, ...]) -> frozenset[Any]:
+def _members(members: tuple[object, ...]) -> frozenset[Any]:
     alone = members[0] if len(members) == 1 else None
     listed = alone if isinstance(alone, (set, frozenset, list, tuple)) else members
     if not listed:
@@ -115,7 +115,7 @@ class AddMembers(ChangeValue):
 
     members: frozenset[Any]
 
-    def __init__(self, *members: Any) -> None:
+    def __init__(self, *members: object) -> None:
         object.__setattr__(self, "members", _members(members))
 
 
@@ -132,5 +132,5 @@ class DropMembers(ChangeValue):
 
     members: frozenset[Any]
 
-    def __init__(self, *members: Any) -> None:
+    def __init__(self, *members: object) -> None:
         object.__setattr__(self, "members", _members(members))

@@ -62,7 +62,7 @@ class DirectSession:
         self,
         original: Any,
         attempt_now: Callable[[], Attempt | None],
-        respond: Callable[[str, HttpReply], Any],
+        respond: Callable[[str, HttpReply], object],
         connect_seconds: float,
         read_seconds: float,
     ) -> None:
@@ -179,7 +179,7 @@ class DirectSession:
         return getattr(self.original, name)
 
 
-def original_of(session: Any) -> Any:
+def original_of(session: object) -> Any:
     """botocore's session, also if a `DirectSession` replaces it."""
     while isinstance(session, DirectSession):
         session = session.original
@@ -193,7 +193,7 @@ def connection_pools() -> tuple[Any, Any]:
     return plain, encrypted
 
 
-def is_botocores(part: Any) -> bool:
+def is_botocores(part: object) -> bool:
     """Whether a function or class is the one of botocore's source, not one that wraps or replaces it."""
     if isinstance(part, type):
         return part.__module__.split(".")[0] == "botocore"

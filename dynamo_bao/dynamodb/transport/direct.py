@@ -397,7 +397,7 @@ def trace_headers(environment: Mapping[str, str]) -> dict[str, str]:
     return {"X-Amzn-Trace-Id": quote(trace, safe=_SAFE_IN_TRACES)} if trace else {}
 
 
-def encoded(parameters: Mapping[str, Any]) -> bytes | None:
+def encoded(parameters: Mapping[str, object]) -> bytes | None:
     """Parameters as DynamoDB's JSON, binaries as base64; None if this encoder cannot encode them."""
     json = json_module()
     try:

@@ -187,7 +187,7 @@ def throttled_error(code: str, operation: str, throttling: Throttling, remark: s
     )
 
 
-def throttling_in(response: Mapping[str, Any], table: str, index: str | None = None) -> Throttling:
+def throttling_in(response: Mapping[str, object], table: str, index: str | None = None) -> Throttling:
     """The table, the index and the reasons of a throttled request, from its error reply.
 
     Args:

@@ -132,7 +132,7 @@ class EventHookProbe:
         return Listeners.BEFORE_SEND if foreign == [BEFORE_SEND] else Listeners.ANYBODY
 
 
-def _is_foreign(handler: Any) -> bool:
+def _is_foreign(handler: object) -> bool:
     """Whether a handler is neither botocore's nor that of the library's `BotocoreSender`."""
     while isinstance(handler, functools.partial):
         handler = handler.func

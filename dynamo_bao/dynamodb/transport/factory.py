@@ -42,7 +42,7 @@ def boto_transport(
     region: str | None = None,
     endpoint_url: str | None = None,
     max_concurrency: int = 1,
-    credentials: Mapping[str, Any] | None = None,
+    credentials: Mapping[str, object] | None = None,
     request_path: str = "lean",
     reply_check: str = "strict",
     read_timeout: float | None = None,
@@ -113,7 +113,7 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
 
 
 def given_transport(
-    client: Any, *, reply_check: str = "strict", read_timeout: float | None = None
+    client: object, *, reply_check: str = "strict", read_timeout: float | None = None
 ) -> RetryingTransport:
     """A transport over a client of the user. The client sends all requests.
 

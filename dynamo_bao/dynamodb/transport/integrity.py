@@ -87,7 +87,7 @@ def parse_refusal(body: bytes, operation: str, reason: str) -> dict[str, Any]:
     return {"message": f"{reason or 'an error'}: {excerpt or 'the reply has no text'}"}
 
 
-def _decode_binaries(node: Any) -> None:
+def _decode_binaries(node: object) -> None:
     """Replaces the base64 texts of all binary values in place."""
     if isinstance(node, list):
         for part in node:

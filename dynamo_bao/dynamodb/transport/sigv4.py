@@ -57,7 +57,7 @@ class StaticCredentials(NamedTuple):
         )
 
 
-def require_sendable(credentials: Any) -> None:
+def require_sendable(credentials: object) -> None:
     """Refuses credentials that cannot be part of a request's head: a line break would begin another header.
 
     Raises:

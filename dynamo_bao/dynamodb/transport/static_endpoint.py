@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from dynamo_bao.dynamodb.transport.botocore import ResolvedEndpoint, configured_authorities
 from dynamo_bao.dynamodb.transport.http import HttpOrigin
@@ -77,7 +77,7 @@ def endpoint_from_environment(
     *,
     region: str | None,
     endpoint_url: str | None,
-    credentials: Mapping[str, Any],
+    credentials: Mapping[str, object],
     user_agent: str,
 ) -> StaticEndpoint | None:
     """The endpoint and the credentials in the environment; None if only botocore can find them.

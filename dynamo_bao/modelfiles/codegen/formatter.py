@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
@@ -45,7 +45,7 @@ def _labelled(name: str, item: Doc) -> Doc:
     return Group(f"{name}={item.open}", item.items, item.close, item.is_hugged)
 
 
-def literal(value: Any) -> Doc:
+def literal(value: object) -> Doc:
     """A plain value as source code; a `Decimal` as a call."""
     if isinstance(value, str):
         return quoted(value)
@@ -58,7 +58,7 @@ def literal(value: Any) -> Doc:
     return repr(value).replace("e+", "e")
 
 
-def _entry(name: str, member: Any) -> Doc:
+def _entry(name: str, member: object) -> Doc:
     item = literal(member)
     lead = f"{quoted(name)}: "
     return (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping
-from typing import Any
 
 from attrs import define, field
 
@@ -110,7 +109,7 @@ class _Writer:
         bases = call(f"class {self.model.name}", self._library("Model"), **options)
         return lines_of("", bases, ":")
 
-    def _literal(self, value: Any) -> Doc:
+    def _literal(self, value: object) -> Doc:
         if isinstance(value, SearchConfig):
             return call(
                 self._library("SearchConfig"),

@@ -108,7 +108,7 @@ def _folders(definitions: Path, fields: Path | None) -> list[Path]:
     return folders
 
 
-def _contents(definitions: Path, fields: Path | None) -> dict[Path, Any]:
+def _contents(definitions: Path, fields: Path | None) -> dict[Path, object]:
     """A fingerprint of each relevant file, to detect changes; None for a file that does not exist."""
     files = [definitions]
     if definitions.is_dir():
