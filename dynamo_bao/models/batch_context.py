@@ -58,9 +58,10 @@ def run_with_batch_context(fn: Callable[[], object] | None = None, **options: ob
         max_concurrency: the greatest number of requests that a round sends at the same time. Default: that of the
             manager.
         fetch: with ``"peers"``, the first ``post.user`` in a loop loads the users of all posts that were loaded
-            together; with ``"one"``, only that user. ``"raise"`` raises `LazyLoadError` instead.
+            together, and the second ``user.posts`` runs that query for all users; with ``"one"``, each look loads
+            only what it needs. ``"raise"`` raises `LazyLoadError` instead.
         peer_limit: the greatest number of peers' keys in one round.
-        query_limit: the greatest number of pending queries in one round.
+        query_limit: the greatest number of queries in one round, pending ones and those of peers.
         max_cached: the greatest number of instances that the session holds. The oldest without local changes are
             dropped first. With None, it holds all that were found by key or changed.
         max_throttled_calls: the greatest number of calls of this process that wait because a table or an index is

@@ -195,8 +195,9 @@ class Run:
         self.log.append((parent.primary_id, relation, flag, shown))
 
     def hold(self) -> None:
-        """Keeps results that nobody looks at yet."""
-        self.held = [(user, user.posts) for user in map(User.find, USERS[:3])]
+        """Keeps results that nobody has looked at yet. A result that was used would show what it has shown."""
+        page_size = 50 + len(self.log)
+        self.held = [(user, user.posts.where(page_size=page_size)) for user in map(User.find, USERS[:3])]
 
     def show(self) -> None:
         for user, result in self.held:

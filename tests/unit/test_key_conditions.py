@@ -13,7 +13,7 @@ from dynamo_bao.dynamodb.expressions.conditions import Condition, is_empty
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.reads.key_conditions import key_condition, partition_text
+from dynamo_bao.reads.key_conditions import key_condition, partition_text, split_condition
 
 
 class Sheet(Model, prefix="ks", name="KeyConditionSheet"):
@@ -175,3 +175,28 @@ def test_strict_filters_hold_for_sort_keys() -> None:
     assert asked("by_title", F.title > "bb", strict=True) == asked("by_title", F.title > "bb")
     with pytest.raises(QueryError, match="strict_filters is set"):
         asked("by_title", {"title": {"$gt": "bb"}}, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("condition", "key", "rest"),
+    [
+        (F.page > 3, "page > 3", ""),
+        ((F.page > 3) & (F.page <= 9), "page > 3 AND page <= 9", ""),
+        ((F.page > 3) & (F.title == "ab"), "page > 3", "title = ab"),
+        ((F.page > 3) & (F.page > 5), "page > 3", "page > 5"),
+        ((F.page == 3) & (F.page > 1), "page = 3", "page > 1"),
+        (F.page.between(1, 2) & (F.page > 1), "page BETWEEN 1 AND 2", "page > 1"),
+        (F.page != 3, "", "page <> 3"),
+        ((F.page > 3) | (F.title == "ab"), "", "page > 3 OR title = ab"),
+        (~(F.page > 3), "", "NOT (page > 3)"),
+        (F.title == "ab", "", "title = ab"),
+    ],
+)
+def test_a_condition_is_split_into_that_of_the_key_and_the_rest(
+    condition: Condition, key: str, rest: str
+) -> None:
+    """At most one lower and one upper bound, or one exact condition, limit what is read; everything else filters."""
+    sort_condition, further = split_condition(SHEET.indexes["by_page"], condition)
+    assert (read(sort_condition) if sort_condition is not None else "") == key
+    assert read(further) == rest
+    assert split_condition(SHEET.indexes["by_shelf"], condition)[0] is None
