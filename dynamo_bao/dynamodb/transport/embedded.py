@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -85,8 +85,8 @@ class EmbeddedEngine:
                 table.__class__ = self._table_class
 
     def _forget_partitions(self) -> None:
-        tables: Mapping[str, Any] = self._backend.tables
-        for table in tables.values():
+        backend: Any = self._backend
+        for table in backend.tables.values():
             table.partitions_by_attribute = {}
 
     def _carried_out(self, call: _Call, request: Any) -> Any:
