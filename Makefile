@@ -44,10 +44,10 @@ $(MUTANTS_READY): setup.cfg $(READY)
 	$(BIN)/python -m pip install -qq -e '.[mutants]'
 	@touch $@
 
-demo: $(DEMO_READY)  ## load the metadata of all installed packages and show what batching saves
+demo: $(DEMO_READY)  ## load the metadata of all installed packages and show how often each page waits for DynamoDB
 	$(BIN)/python -m examples.package_explorer demo
 
-serve: $(DEMO_READY)  ## the same as a web page, on http://127.0.0.1:5000
+serve: $(DEMO_READY)  ## the same as web pages with their traces, on http://127.0.0.1:5000
 	$(BIN)/python -m examples.package_explorer serve
 
 orders: $(DEMO_READY)  ## the orders of two shops as web pages in Flask, on http://north.localhost:5000

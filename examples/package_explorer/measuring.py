@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Context
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ WAYS = (NAIVE, ONE, NOW)
 
 
 @contextmanager
-def delayed(client: Any, seconds: float) -> Iterator[None]:
+def delayed(client: Any, seconds: float) -> Generator[None, None, None]:
     """Delays each request of a boto3 client in its block, as a network would.
 
     Args:

@@ -1,4 +1,4 @@
-"""User code that both checkers must accept, with the types they must see."""
+"""User code that all checkers must accept, with the types they must see."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ assert_type(manager.repository(User).save(User(name="x", email="y")), User)
 
 with run_with_batch_context() as session:
     assert_type(session, Session)
-assert_type(run_with_batch_context(lambda: 3), int)
+assert_type(run_with_batch_context(lambda: int("3")), int)
 
 
 @batched

@@ -7,6 +7,7 @@ from datetime import datetime
 from dynamo_bao import (
     CounterField,
     CreateDateField,
+    HasMany,
     Index,
     IntegerField,
     Model,
@@ -25,6 +26,7 @@ class Customer(Model, prefix="c"):
 
     primary_key = PrimaryKey("customer_id")
     unique_email = UniqueConstraint("email", id="uc1")
+    orders = HasMany["Order"]("orders_for_customer")
 
 
 class Product(Model, prefix="p"):

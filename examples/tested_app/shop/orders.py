@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynamo_bao import batched, transaction
-from shop.models import Order, Product
+from shop.models import Customer, Order, Product
 
 
 class OutOfStock(Exception):
@@ -25,5 +25,5 @@ def place_order(customer_id: str, product_id: str, quantity: int) -> Order:
 @batched
 def order_page(customer_id: str) -> list[str]:
     """A customer's orders as lines of text, the newest first."""
-    orders = Order.orders_for_customer.query(customer_id, direction="DESC")
+    orders = Customer.find(customer_id).orders.where(direction="DESC")
     return [f"{order.quantity} x {order.product.name}" for order in orders]

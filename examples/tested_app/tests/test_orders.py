@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import pytest
 
 from dynamo_bao import BatchContextRequiredError, Session, TenantContext
@@ -29,7 +32,9 @@ def test_what_is_not_there_cannot_be_ordered(
 
 @pytest.mark.no_n_plus_one(threshold=2)
 def test_the_page_costs_two_round_trips(
-    ada: Customer, products: list[Product], assert_max_round_trips
+    ada: Customer,
+    products: list[Product],
+    assert_max_round_trips: Callable[[int], AbstractContextManager[object]],
 ) -> None:
     """One query for the orders, one batch for their products, however many there are."""
     for product in products:
