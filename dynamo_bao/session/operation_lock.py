@@ -6,16 +6,17 @@ who has it is decided by `dict.setdefault`, which is atomic.
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from time import monotonic
 from typing import ClassVar
 
 from dynamo_bao.errors import ConcurrencyError
 from dynamo_bao.runtime.process import is_event_loop_running, this_process
-from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 
 CHECK_SECONDS = 0.1
 """How often a waiting thread checks whether the running operation was aborted, so that nobody will wake it."""
@@ -27,11 +28,11 @@ class Operation:
     The lock refers to it weakly. An operation that was aborted in any way therefore no longer holds the lock.
     """
 
-    __slots__ = ("__weakref__", "_lock", "is_over", "owner")
+    __slots__ = ("__weakref__", "_lock", "caller", "is_over")
 
     def __init__(self, lock: OperationLock) -> None:
         self._lock = lock
-        self.owner: ExecutionContext | None = None
+        self.caller = _caller()
         self.is_over = False
 
     def __enter__(self) -> None:
@@ -41,19 +42,23 @@ class Operation:
         self._lock.end(self)
 
 
-class _Turn:
-    """A turn of an operation.
+def _caller() -> object:
+    """The thread or greenlet that runs. Tasks of one thread cannot meet inside an operation, which never awaits."""
+    greenlet = sys.modules.get("greenlet")
+    caller: object = get_ident() if greenlet is None else greenlet.getcurrent()
+    return caller
+
+
+class _Turn(dict[None, "_Turn"]):
+    """A turn of an operation. The turn after it, once it is taken, is the value of its only key.
 
     Attributes:
         operation: returns the operation, or None if it was aborted.
-        next_turn: the turn after it, once it is taken, under the only key.
     """
 
-    __slots__ = ("next_turn", "operation")
+    __slots__ = ("operation",)
 
-    def __init__(self, operation: Callable[[], Operation | None]) -> None:
-        self.operation = operation
-        self.next_turn: dict[None, _Turn] = {}
+    operation: Callable[[], Operation | None]
 
 
 def _no_operation() -> None:
@@ -76,7 +81,8 @@ class OperationLock:
         OperationLock.is_used = True
         self._patience = patience
         self._process = this_process.token
-        self._last_turn = _Turn(_no_operation)
+        self._last_turn = _Turn()
+        self._last_turn.operation = _no_operation
         self._waiting: deque[threading.Lock] = deque()
         self._chores: deque[Callable[[], object]] = deque()
 
@@ -93,7 +99,6 @@ class OperationLock:
                 "The batch context belongs to a request of another process. Open one here with "
                 "run_with_batch_context()."
             )
-        operation.owner = current_execution_context()
         if self._starts(operation):
             return
         if is_event_loop_running():
@@ -126,9 +131,10 @@ class OperationLock:
         while True:
             running = turn.operation()
             if running is not None and not running.is_over:
-                return running.owner is operation.owner
-            own_turn = _Turn(weakref.ref(operation))
-            turn = turn.next_turn.setdefault(None, own_turn)
+                return running.caller == operation.caller
+            own_turn = _Turn()
+            own_turn.operation = weakref.ref(operation)
+            turn = turn.setdefault(None, own_turn)
             if turn is own_turn:
                 self._last_turn = turn
                 return True
@@ -147,16 +153,17 @@ class OperationLock:
         if self._chores:  # added after the last look, by code that found the operation running
             self._do_chores_in_turn()
 
-    def is_held_by(self, owner: ExecutionContext) -> bool:
-        """Whether code of `owner` runs an operation."""
+    @property
+    def is_held_here(self) -> bool:
+        """Whether the running code is inside an operation."""
         running = self._last_turn.operation()
-        return running is not None and not running.is_over and running.owner is owner
+        return running is not None and not running.is_over and running.caller == _caller()
 
     # --- between operations ----------------------------------------------------------------------
 
     def do_at_rest(self, chore: Callable[[], object]) -> None:
         """Does something with the session at once, or at the end of the operation that another thread runs."""
-        if self.is_held_by(current_execution_context()):
+        if self.is_held_here:
             chore()
             return
         self._chores.append(chore)
@@ -164,7 +171,6 @@ class OperationLock:
 
     def _do_chores_in_turn(self) -> None:
         operation = Operation(self)
-        operation.owner = current_execution_context()
         if self._starts(operation):
             self.end(operation)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from dynamo_bao.errors import ConcurrencyError
 from dynamo_bao.session.bindings import SESSION, TRANSACTION, Entry, Link, bound_values
-from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
+from dynamo_bao.session.execution_context import ExecutionContext
 from dynamo_bao.session.instances import SessionInstances
 from dynamo_bao.session.loader import Loader
 from dynamo_bao.session.operation_lock import Operation, OperationLock
@@ -64,7 +64,7 @@ class RequestOwnership(SessionOwnership):
     def check(self, owner: ExecutionContext | None = None) -> None:
         """Raises ConcurrencyError if the request has ended, or if a round of the running code is not over."""
         self.require_open()
-        if self.is_flushing() and self.lock.is_held_by(owner or current_execution_context()):
+        if self.flushing is not None and self.is_flushing() and self.lock.is_held_here:
             raise self._in_the_middle()
 
     def require_open(self) -> None:
