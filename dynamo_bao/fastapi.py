@@ -11,8 +11,8 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Iterable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, HTTPException
 from starlette.requests import HTTPConnection
@@ -28,15 +28,20 @@ from dynamo_bao.session.tenancy import current_tenant
 from dynamo_bao.web.asgi_scope import environ_of
 from dynamo_bao.web.async_request import AsyncRequest
 from dynamo_bao.web.fastapi_models import take_models
+from dynamo_bao.web.missing import first_or_none, stored_or_none
 from dynamo_bao.web.request_log import name_of
 
 __all__ = [
     "BatchContextMiddleware",
     "BatchSession",
     "CurrentTenant",
+    "first_or_404",
+    "get_or_404",
     "tenant_from_header",
     "tenant_from_host",
 ]
+
+T = TypeVar("T")
 
 take_models()
 
@@ -111,3 +116,50 @@ Example:
     ... def tell(tenant: CurrentTenant):
     ...     return {"tenant": tenant}
 """
+
+
+def get_or_404(model: type[T], key: object = None, /, *, detail: str | None = None, **parts: Any) -> T:
+    """The instance for a key, loaded at once, for ``def`` endpoints.
+
+    Args:
+        model: the model.
+        key, **parts: as `Model.find` takes them.
+        detail: the text of the 404 response; None for the usual one.
+
+    Returns:
+        The instance.
+
+    Raises:
+        fastapi.HTTPException: with status 404, if the item is not stored, or if no item can have the key.
+
+    Example:
+        >>> @app.get("/users/{user_id}")
+        ... def user(user_id: str) -> User:
+        ...     return get_or_404(User, user_id)
+    """
+    instance = stored_or_none(model, key, parts)
+    if instance is None:
+        raise HTTPException(404, detail)
+    return instance
+
+
+def first_or_404(results: Iterable[T], *, detail: str | None = None) -> T:
+    """The first match of a query, for ``def`` endpoints.
+
+    Args:
+        results: the result of a query or search, or any other instances.
+        detail: the text of the 404 response; None for the usual one.
+
+    Returns:
+        The instance.
+
+    Raises:
+        fastapi.HTTPException: with status 404, without a match.
+
+    Example:
+        >>> newest = first_or_404(User.by_status.query("active", direction="DESC"))
+    """
+    instance = first_or_none(results)
+    if instance is None:
+        raise HTTPException(404, detail)
+    return instance

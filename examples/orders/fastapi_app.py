@@ -7,21 +7,20 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Security
 from fastapi.security import APIKeyHeader
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from dynamo_bao import ConditionalError, Model, QueryResult, ValidationError
+from dynamo_bao import ConditionalError, QueryResult
 from dynamo_bao.asgi import BatchContextMiddleware
-from dynamo_bao.fastapi import BatchSession, CurrentTenant, tenant_from_header
+from dynamo_bao.fastapi import BatchSession, CurrentTenant, get_or_404, tenant_from_header
 from examples.orders.dashboard import Dashboard, build_dashboard
 from examples.orders.models import Customer, Order, Product, Status
 from examples.orders.placing import OutOfStockError, place_order
 
 HEADER = "X-Tenant"
-M = TypeVar("M", bound=Model)
 
 
 def _with_cents(amount: Decimal) -> Decimal:
@@ -113,7 +112,7 @@ def list_orders(limit: Annotated[int, Query(ge=1, le=100)] = 50) -> QueryResult[
 @router.get("/orders/{order_id}", tags=["orders"], responses=NOT_FOUND, response_model=OrderOut)
 def show_order(order_id: str) -> Order:
     """One order."""
-    return get_or_404(Order, order_id)
+    return get_or_404(Order, order_id, detail="There is no such order.")
 
 
 @router.post("/orders", tags=["orders"], responses={**NOT_FOUND, **OUT_OF_STOCK}, status_code=201)
@@ -135,7 +134,7 @@ def add_order(order: NewOrder) -> Order:
 @router.get("/customers/{customer_id}/orders", tags=["orders"], responses=NOT_FOUND)
 def list_orders_of_customer(customer_id: str) -> QueryResult[Order]:
     """All orders of one customer, oldest first."""
-    return get_or_404(Customer, customer_id).orders
+    return get_or_404(Customer, customer_id, detail="There is no such customer.").orders
 
 
 @router.post("/products", tags=["products"], status_code=201)
@@ -155,15 +154,4 @@ def import_products(products: list[Product], session: BatchSession) -> list[Prod
 @router.get("/products/{product_id}", tags=["products"], responses=NOT_FOUND)
 def show_product(product_id: str) -> Product:
     """One product."""
-    return get_or_404(Product, product_id)
-
-
-def get_or_404(model: type[M], key: str) -> M:
-    """The instance for a key that a client sent. Without one the response has status 404."""
-    try:
-        instance = model.find_or_none(key)
-    except ValidationError:  # a key that no item can have
-        instance = None
-    if instance is None:
-        raise HTTPException(404, f"There is no such {model.__name__.lower()}.")
-    return instance
+    return get_or_404(Product, product_id, detail="There is no such product.")

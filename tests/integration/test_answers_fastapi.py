@@ -11,8 +11,8 @@ from fastapi.exceptions import ResponseValidationError
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict
 
-from dynamo_bao import Manager, QueryResult
-from dynamo_bao.fastapi import BatchContextMiddleware
+from dynamo_bao import Manager, QueryResult, UnknownFieldError
+from dynamo_bao.fastapi import BatchContextMiddleware, first_or_404, get_or_404
 from tests.support.models import Comment, Org, Page, Post, User
 from tests.support.wire import Wire
 
@@ -211,6 +211,62 @@ def test_an_answer_without_a_model_has_the_same_forms(
     assert reply["comment"] == {"post_id": "1", "number": 1, "text": "x", "image": "+/8="}
     assert reply["user"]["created_at"].endswith("Z")
     assert jsonable_encoder([Comment.find(("1", 1))]) == [reply["comment"]]
+
+
+# --- items that may be missing -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [(User, NOBODY), (User, "no-ulid"), (User, ""), (Org, "x" * 3000), (Comment, "1"), (Comment, ("1", "2"))],
+)
+def test_what_is_not_stored_is_404(
+    app: FastAPI, client: TestClient, manager: Manager, model: Any, key: Any
+) -> None:
+    """Also an id that no item can have. The text is FastAPI's, or the application's."""
+    app.get("/", response_model=model)(lambda: get_or_404(model, key))
+    app.get("/own", response_model=model)(lambda: get_or_404(model, key, detail="Nothing here."))
+    for path, detail in (("/", "Not Found"), ("/own", "Nothing here.")):
+        reply = client.get(path)
+        assert reply.status_code == 404 and reply.json() == {"detail": detail}
+
+
+def test_a_stored_item_is_loaded_at_once(
+    app: FastAPI, client: TestClient, ids: list[str], wire: Wire
+) -> None:
+    """With what is pending, and by the names of its key's parts."""
+    Comment.create(post_id="1", number=2, text="Yes")
+
+    @app.get("/")
+    def answer() -> list[User]:
+        others = [User.find(user_id) for user_id in ids[1:]]
+        return [get_or_404(User, ids[0]), *others]
+
+    app.get("/comment", response_model=Comment)(lambda: get_or_404(Comment, post_id="1", number=2))
+    wire.clear()
+    assert len(client.get("/").json()) == 100
+    assert wire.operations == ["BatchGetItem"]
+    assert client.get("/comment").json()["text"] == "Yes"
+
+
+def test_a_wrong_name_of_a_key_part_is_no_404(manager: Manager) -> None:
+    """It is a mistake of the program."""
+    with pytest.raises(UnknownFieldError):
+        get_or_404(Comment, post_id="1", nmber=2)
+
+
+def test_the_first_match_or_404(app: FastAPI, client: TestClient, ids: list[str], wire: Wire) -> None:
+    """Of a query, which is asked for no more than that."""
+
+    @app.get("/")
+    def first(status: str) -> User:
+        return first_or_404(User.by_status.query(status, limit=1), detail="Nobody is.")
+
+    wire.clear()
+    assert client.get("/?status=active").json()["user_id"] in ids
+    assert wire.operations == ["Query"]
+    reply = client.get("/?status=asleep")
+    assert reply.status_code == 404 and reply.json() == {"detail": "Nobody is."}
 
 
 # --- bodies ------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.asgi import BatchContextMiddleware
 from dynamo_bao.django import first_or_404, get_object_or_404
+from dynamo_bao.fastapi import get_or_404
 from dynamo_bao.flask import Bao, tenant_from_header
 
 
@@ -114,6 +115,7 @@ assert_type(ada.exists(), bool)
 assert_type(ada.to_dict(related=["org"]), dict[str, Any])
 assert_type(ada.to_json(), str)
 FastAPI().add_middleware(BatchContextMiddleware, tenant=tenant_from_header("X-Tenant"), deadline=5)
+assert_type(get_or_404(User, "x", detail="none"), User)
 assert_type(Bao.get_or_404(User, "x"), User)
 assert_type(Bao.first_or_404(User.by_status.query("active"), description="none"), User)
 assert_type(get_object_or_404(User, "x"), User)
