@@ -42,14 +42,14 @@ def load_together(values: Sequence[object]) -> list[object]:
         The values in their order: None for an instance whose item is not stored, and the error of a result whose
         first page could not be fetched.
     """
-    results = [value for value in values if isinstance(value, QueryResult)]
+    results = {id(value): value for value in values if isinstance(value, QueryResult)}
     errors: dict[int, Exception] = {}
-    for result in results:
+    for number, result in results.items():
         try:
             result._begin()  # the first use also fetches what the others wait for
         except Exception as error:
-            errors[id(result)] = error
-    _load_further_pages([result for result in results if id(result) not in errors])
+            errors[number] = error
+    _load_further_pages([result for number, result in results.items() if number not in errors])
     return [errors.get(id(value)) or present(value) for value in values]
 
 

@@ -331,6 +331,15 @@ def test_the_rest_of_results_is_fetched_together(sent: Wire) -> None:
     assert [len(author["shortPages"]) for author in result.data["authors"]] == [2] * 4
 
 
+def test_a_list_under_two_names_is_fetched_once(sent: Wire) -> None:
+    """Also where it has several pages; engines may need one more request to see the end."""
+    query = '{ author(id: "a0") { one: shortPages { title } two: shortPages { title } } }'
+    with run_with_batch_context():
+        author = BATCHING.execute_sync(query).data["author"]
+    assert author["one"] == author["two"] == [{"title": "Article 0"}, {"title": "Article 4"}]
+    assert 2 <= sent.operations.count("Query") <= 3
+
+
 def test_what_is_loaded_is_not_asked_for_again(sent: Wire) -> None:
     """The session's instances are used; a second query of the same session sends nothing."""
     query = '{ articles(status: "draft") { author { name } } }'
