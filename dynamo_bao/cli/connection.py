@@ -18,6 +18,7 @@ from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.errors import suggestion
 from dynamo_bao.models.manager import Manager, init_models
 from dynamo_bao.models.model import Model
+from dynamo_bao.session.state import Instance
 from dynamo_bao.session.tenancy import TenantContext
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -141,7 +142,7 @@ class Connection:
             terminal.confirm(f"{NO_TABLE} Go on with table {DEFAULT_TABLE}?")
 
 
-def model_named(manager: Manager, name: str) -> type[Any]:
+def model_named(manager: Manager, name: str) -> type[Instance]:
     """The model with the name that a command's argument gives.
 
     Raises:

@@ -21,19 +21,20 @@ from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.registry import source_file
+from dynamo_bao.session.state import Instance
 
 UPDATE = "Run 'bao update-table'."
 
 
-def prefix_findings(models: Iterable[type[Any]]) -> list[Finding]:
+def prefix_findings(models: Iterable[type[Instance]]) -> list[Finding]:
     """Prefixes that several models share. Their items could not be told apart."""
-    owners: dict[str, list[type[Any]]] = {}
+    owners: dict[str, list[type[Instance]]] = {}
     for model in dict.fromkeys(models):
         owners.setdefault(schema_of(model).prefix, []).append(model)
     return [_shared(prefix, sharing) for prefix, sharing in owners.items() if len(sharing) > 1]
 
 
-def _shared(prefix: str, models: Sequence[type[Any]]) -> Finding:
+def _shared(prefix: str, models: Sequence[type[Instance]]) -> Finding:
     places = " and ".join(f"{schema_of(model).name} in {source_file(model)}" for model in models)
     return Finding(
         "prefix",

@@ -19,7 +19,7 @@ from dynamo_bao.models.repository import Repository, to_many_of
 from dynamo_bao.reads.query import relation_paths
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.session.lazy import require_readable
-from dynamo_bao.session.state import ModelMapper, Status, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
 
 Convert = Callable[[Field, Any], Any]
 """Makes the form of a field's value."""
@@ -135,7 +135,7 @@ def _relation(instance: Any, name: str) -> object:
     return related(instance, name) if name in schema_of(type(instance)).fields else getattr(instance, name)
 
 
-def _relation_attributes(model: type[Any]) -> dict[str, str]:
+def _relation_attributes(model: type[Instance]) -> dict[str, str]:
     """The attributes for relations: those of relation fields with their field, those to many with their own name."""
     attributes: dict[str, str] = {}
     for base in reversed(model.__mro__):

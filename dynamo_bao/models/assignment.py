@@ -14,12 +14,12 @@ from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.compiler import NAMES, compiled, normalized_expr_of
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, schema_of
 from dynamo_bao.models.constructor import normalize_or_keep
-from dynamo_bao.session.state import Status, state_of
+from dynamo_bao.session.state import Instance, Status, state_of
 
 _CONTAINERS = frozenset((dict, list))
 
 
-def assign(instance: Any, name: str, value: object, library: type[Any]) -> None:
+def assign(instance: Any, name: str, value: object, library: type[Instance]) -> None:
     """Assigns a value that the fast check did not accept.
 
     Args:
@@ -70,7 +70,7 @@ def held_form(field: Field, value: object) -> Any:
     return value if is_equal else converted
 
 
-def _checks_of(model: type[Any], fields: Mapping[str, Field], name: str) -> Checks:
+def _checks_of(model: type[Instance], fields: Mapping[str, Field], name: str) -> Checks:
     """By field name, functions that return whether a value already has the form of its field. Only for fields that are
     plain attributes and not part of a key."""
     names, lines = {**NAMES, "_CONTAINERS": _CONTAINERS}, list[str]()
@@ -91,7 +91,7 @@ def _takes_anything(field: Field) -> bool:
     return isinstance(field, JsonField) or (isinstance(field, DocumentField) and not list(field.parts()))
 
 
-def _is_declared(cls: type[Any], name: str, library: type[Any]) -> bool:
+def _is_declared(cls: type[Instance], name: str, library: type[Instance]) -> bool:
     """Whether a class body assigns or annotates a name, or the name is a relation."""
     if _is_of(library, name):
         return False
@@ -104,7 +104,7 @@ def _is_declared(cls: type[Any], name: str, library: type[Any]) -> bool:
     return False
 
 
-def _is_of(library: type[Any], name: str) -> bool:
+def _is_of(library: type[Instance], name: str) -> bool:
     return hasattr(library, name) or name in inspect.get_annotations(library)
 
 
@@ -118,7 +118,7 @@ _ABSENT = object()
 
 
 def _assignment_error(
-    model: str, name: str, fields: Mapping[str, Field], library: type[Any]
+    model: str, name: str, fields: Mapping[str, Field], library: type[Instance]
 ) -> AttributeError:
     if _is_of(library, name):
         return AttributeError(

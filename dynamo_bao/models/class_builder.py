@@ -26,6 +26,7 @@ from dynamo_bao.models.relationships import Related, get_or_load_related, relati
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.lazy import make_lazy_class
+from dynamo_bao.session.state import Instance
 
 Checks = Mapping[str, Callable[[Any], bool]]
 """By field name, functions that return whether an assigned value already has the form of its field."""
@@ -35,7 +36,7 @@ _OPTION_NAMES = frozenset(field.name for field in attr.fields(ModelOptions))
 
 
 def build_model_class(
-    cls: Any, root: type[Any], reserved: frozenset[str], options: dict[str, Any], frame: Any
+    cls: Any, root: type[Instance], reserved: frozenset[str], options: dict[str, Any], frame: Any
 ) -> None:
     """Turns a new class into a model, or into a base for models if it has no prefix.
 
@@ -72,7 +73,7 @@ def build_model_class(
         register(cls)
 
 
-def _check_bases(cls: type[Any], root: type[Any]) -> None:
+def _check_bases(cls: type[Instance], root: type[Instance]) -> None:
     for base in cls.__mro__[1:]:
         if not issubclass(base, root) and base not in (object, Generic) and has_fields(base):
             raise ConfigurationError(
@@ -82,7 +83,7 @@ def _check_bases(cls: type[Any], root: type[Any]) -> None:
             )
 
 
-def _inherited_options(cls: type[Any]) -> dict[str, Any]:
+def _inherited_options(cls: type[Instance]) -> dict[str, Any]:
     """The options of a class, with those of its bases. Prefix and name are not inherited."""
     options: dict[str, object] = {}
     for base in reversed(cls.__mro__):
@@ -91,7 +92,7 @@ def _inherited_options(cls: type[Any]) -> dict[str, Any]:
     return {**options, "prefix": class_options.get("prefix"), "name": class_options.get("name")}
 
 
-def _inherited_declarations(cls: type[Any]) -> dict[str, FieldDeclaration]:
+def _inherited_declarations(cls: type[Instance]) -> dict[str, FieldDeclaration]:
     declarations: dict[str, FieldDeclaration] = {}
     for base in reversed(cls.__mro__[1:]):
         declarations.update(base.__dict__.get("__bao_declared__", {}))
@@ -99,7 +100,7 @@ def _inherited_declarations(cls: type[Any]) -> dict[str, FieldDeclaration]:
 
 
 def _check_relation_names(
-    cls: type[Any], declarations: Mapping[str, FieldDeclaration], reserved: frozenset[str]
+    cls: type[Instance], declarations: Mapping[str, FieldDeclaration], reserved: frozenset[str]
 ) -> None:
     """Raises `ConfigurationError` for a relation field whose relation would have the name of a method."""
     named_fields = {member.field for member in vars(cls).values() if isinstance(member, RelatedDeclaration)}
@@ -116,7 +117,7 @@ def _check_relation_names(
         )
 
 
-def _make_attrs(cls: type[Any], declarations: Mapping[str, FieldDeclaration]) -> None:
+def _make_attrs(cls: type[Instance], declarations: Mapping[str, FieldDeclaration]) -> None:
     """Makes the class an attrs class. Field objects are removed from it, so that reading a field is fast."""
     for name in declarations:
         if name in cls.__dict__:
@@ -136,7 +137,7 @@ def _make_attrs(cls: type[Any], declarations: Mapping[str, FieldDeclaration]) ->
     )(cls)
 
 
-def schema_of(cls: type[Any]) -> Schema:
+def schema_of(cls: type[Instance]) -> Schema:
     """The schema of a model, compiled at first use if the class statement could not.
 
     Raises:
@@ -190,7 +191,7 @@ def _generated_members(schema: Schema) -> dict[str, object]:
 
 def _index_query(index: str) -> object:
     def query(
-        cls: type[Any],
+        cls: type[Instance],
         /,
         value: object = None,
         sort_condition: object = None,
@@ -211,7 +212,7 @@ def _related_getter(field: str) -> object:
 
 
 def _unique_find(constraint: str) -> object:
-    def find(cls: type[Any], /, value: object) -> object:
+    def find(cls: type[Instance], /, value: object) -> object:
         return repository_of(cls).find_by_unique_constraint(constraint, value)
 
     find.__doc__ = f"The instance that {constraint} gives for a value, or None."

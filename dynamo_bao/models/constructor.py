@@ -19,7 +19,7 @@ from dynamo_bao.mapping.codec import IMMUTABLE, STATE
 from dynamo_bao.mapping.compiler import NAMES, compiled, normalized_expr_of
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.session.state import Status, new_state, set_instance_dict
+from dynamo_bao.session.state import Instance, Status, new_state, set_instance_dict
 from dynamo_bao.session.tenancy import current_tenant
 
 Constructor = Callable[..., None]
@@ -40,7 +40,7 @@ def constructor_of(model: Any) -> Constructor:
     return constructor
 
 
-def _compile(model: type[Any], schema: Schema) -> Constructor:
+def _compile(model: type[Instance], schema: Schema) -> Constructor:
     fields = list(schema.fields.values())
     names: dict[str, Any] = {
         **NAMES,
@@ -149,7 +149,7 @@ def normalize_or_keep(field: Field, value: object) -> Any:
 
 
 def _slow_path(
-    model: type[Any], instance: Any, values: tuple[Any, ...], further_values: Mapping[str, object]
+    model: type[Instance], instance: Any, values: tuple[Any, ...], further_values: Mapping[str, object]
 ) -> None:
     """Continues a constructor that was called for a subclass of `model`, or with wrong arguments."""
     fields = schema_of(model).fields

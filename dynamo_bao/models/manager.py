@@ -123,9 +123,9 @@ class Manager:
         self.models = ModelNames(self)
         self._naive_datetimes = settings.word("db", "naive_datetimes", NAIVE_WAYS)
         self._lock = threading.RLock()
-        self._repositories: dict[type[Any], Repository[Any]] = {}
+        self._repositories: dict[type[Instance], Repository[Any]] = {}
         self._takes_all_models = models is None
-        self._checked_models: set[type[Any]] = set()
+        self._checked_models: set[type[Instance]] = set()
         self._listed_models = list(models.values() if isinstance(models, Mapping) else models or ())
         for model in self._listed_models:
             if not (isinstance(model, type) and issubclass(model, Model)):
@@ -140,7 +140,7 @@ class Manager:
 
     # --- models ----------------------------------------------------------------------------------
 
-    def _candidates(self) -> list[type[Any]]:
+    def _candidates(self) -> list[type[Instance]]:
         return all_models() if self._takes_all_models else self._listed_models
 
     def model_classes(self) -> dict[str, type[Any]]:
@@ -156,7 +156,7 @@ class Manager:
         return {model.__bao_name__: model for model in (*self._candidates(), *self._repositories)}
 
     @property
-    def _served_models(self) -> set[type[Any]]:
+    def _served_models(self) -> set[type[Instance]]:
         """The models listed for the manager, and those it has a repository for."""
         return {*self._listed_models, *self._repositories}
 
@@ -234,7 +234,7 @@ class Manager:
         clear_repository_cache()
         return repository
 
-    def _replace_redefined(self, older: type[Any], newer: type[Any]) -> None:
+    def _replace_redefined(self, older: type[Instance], newer: type[Instance]) -> None:
         """Replaces a class of the same name or prefix, if it is an older definition of the same class.
 
         Raises:
@@ -258,7 +258,7 @@ class Manager:
             )
         del self._repositories[older]
 
-    def _related_repository(self, target: str | type[Any], owner: type[Any]) -> Repository[Any]:
+    def _related_repository(self, target: str | type[Any], owner: type[Instance]) -> Repository[Any]:
         """The repository of the model that a relation of the model `owner` points to."""
         if not isinstance(target, str):
             self.database.require_open()
@@ -287,7 +287,7 @@ class Manager:
                         parent, mapped_name(shape.name), association_method(model, shape.name, target)
                     )
 
-    def _parent(self, field: RelatedField, model: type[Any]) -> type[Any] | None:
+    def _parent(self, field: RelatedField, model: type[Instance]) -> type[Instance] | None:
         """The model that a relation points to, or None if it is not defined yet."""
         if not isinstance(field.target, str):
             return field.target
@@ -487,7 +487,7 @@ class _Active(Block[Manager]):
         return manager
 
 
-def _add_method(parent: type[Any], name: str, method: object) -> None:
+def _add_method(parent: type[Instance], name: str, method: object) -> None:
     """Adds a method to a model, unless the model defines that name itself."""
     if not hasattr(parent, name) or getattr(getattr(parent, name), "made_by_relation", False):
         setattr(parent, name, method)

@@ -39,6 +39,7 @@ from dynamo_bao.session.hydration import loaded_instance
 from dynamo_bao.session.peers import forget_items, forget_related
 from dynamo_bao.session.scope import check_tenant, operation_in, session_of
 from dynamo_bao.session.state import (
+    Instance,
     PeerGroup,
     Status,
     changed_names,
@@ -109,8 +110,7 @@ class Model(ModelOperations):
     __bao_declared__: ClassVar[dict[str, FieldDeclaration]] = {}
     __bao_options__: ClassVar[ModelOptions] = ModelOptions()
     __bao_schema__: ClassVar[Schema | None] = None
-    __bao_lazy_class__: ClassVar[type[Any]]
-    __bao_model__: ClassVar[type[Any]]
+    __bao_lazy_class__: ClassVar[type[Instance]]
     __bao_name__: ClassVar[str] = "Model"
     __bao_plugins__: ClassVar[tuple[Any, ...]] = ()
     __bao_checks__: ClassVar[Checks] = UNCHECKED
@@ -549,7 +549,7 @@ def pickle_state(instance: Any, group: PeerGroup | None) -> tuple[Any, ...]:
 
 
 def restore(
-    model: type[Any],
+    model: type[Instance],
     stored: bool,
     tenant: str | None,
     item: Any,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.session.state import Instance
 
 
-def core_schema_of(model: type[Any]) -> Any:
+def core_schema_of(model: type[Instance]) -> Any:
     """The schema of a model as a type of pydantic."""
     from dynamo_bao.models.pydantic_schema import model_schema
 
@@ -17,7 +18,7 @@ def core_schema_of(model: type[Any]) -> Any:
 class Serializer:
     """``User.__pydantic_serializer__``: how pydantic writes an instance where the type does not say what it is."""
 
-    def __get__(self, instance: object, owner: type[Any]) -> Any:
+    def __get__(self, instance: object, owner: type[Instance]) -> Any:
         try:
             from dynamo_bao.models.pydantic_schema import serializer_of
 

@@ -30,14 +30,14 @@ from dynamo_bao.models.pydantic_shapes import (
     title_and_doc,
     with_required,
 )
-from dynamo_bao.session.state import instance_dict, state_of
+from dynamo_bao.session.state import Instance, instance_dict, state_of
 
 _SERIALIZER: Final = "__bao_pydantic_serializer__"
 _WRONG_VALUE: Final = "bao_value"
 """The type of errors of values that a field refuses."""
 
 
-def model_schema(model: type[Any]) -> CoreSchema:
+def model_schema(model: type[Instance]) -> CoreSchema:
     """The schema of a model.
 
     An instance is loaded, together with everything that is pending, and stays the same object: serialising reads
@@ -61,7 +61,7 @@ def model_schema(model: type[Any]) -> CoreSchema:
     return core_schema.definitions_schema(described_schema, list(shapes.definitions.values()))
 
 
-def serializer_of(model: type[Any]) -> Any:
+def serializer_of(model: type[Instance]) -> Any:
     """How pydantic writes instances of a model where the type does not say what they are.
 
     Raises:
@@ -77,7 +77,7 @@ def serializer_of(model: type[Any]) -> Any:
 # --- answers ----------------------------------------------------------------------------------------------
 
 
-def _validated(model: type[Any], schema: Schema, value: Any, read_body: Callable[[Any], Any]) -> object:
+def _validated(model: type[Instance], schema: Schema, value: Any, read_body: Callable[[Any], Any]) -> object:
     if isinstance(value, model):
         try:
             load_answer(value)
@@ -89,7 +89,7 @@ def _validated(model: type[Any], schema: Schema, value: Any, read_body: Callable
     return _new_instance(model, schema, read_body(value))
 
 
-def _serialised(model: type[Any], value: Any, write: Callable[[Any], Any], info: Any) -> object:
+def _serialised(model: type[Instance], value: Any, write: Callable[[Any], Any], info: Any) -> object:
     if not isinstance(value, model):
         raise PydanticSerializationUnexpectedValue(f"Expected {model.__name__}, not {type(value).__name__}")
     return write(json_answer(value) if info.mode == "json" else answer(value))
@@ -98,7 +98,7 @@ def _serialised(model: type[Any], value: Any, write: Callable[[Any], Any], info:
 # --- bodies -----------------------------------------------------------------------------------------------
 
 
-def _new_instance(model: type[Any], schema: Schema, values: Mapping[str, Any]) -> object:
+def _new_instance(model: type[Instance], schema: Schema, values: Mapping[str, Any]) -> object:
     """A new instance with the values of a body. A read-only field without a default is None until it is assigned."""
     writable = {name: value for name, value in values.items() if not schema.fields[name].is_read_only}
     unset = {name: None for name, field in schema.fields.items() if field.is_read_only and needs_value(field)}

@@ -24,7 +24,7 @@ class ManagerProtocol(Protocol):
         ...
 
     @property
-    def _served_models(self) -> set[type[Any]]:
+    def _served_models(self) -> set[type[Instance]]:
         """The models listed for the manager, and those it has a repository for."""
         ...
 
@@ -33,7 +33,7 @@ class ManagerProtocol(Protocol):
         ...
 
 
-_models: list[weakref.ref[type[Any]]] = []
+_models: list[weakref.ref[type[Instance]]] = []
 _managers: list[ManagerProtocol] = []
 _only_active: list[ManagerProtocol] = []
 _are_activated = False
@@ -41,7 +41,7 @@ repository_cache: dict[type[Any], Any] = {}
 """The results of `repository_of`. It is cleared when managers or their models change."""
 
 
-def register(model: type[Any]) -> None:
+def register(model: type[Instance]) -> None:
     """Adds a concrete model. A class that is defined again at the same place replaces the earlier one."""
     for ref in list(_models):
         registered = ref()
@@ -55,17 +55,17 @@ def models() -> list[type[Any]]:
     return [model for model in (ref() for ref in _models) if model is not None]
 
 
-def _definition_site(model: type[Any]) -> tuple[str, str]:
+def _definition_site(model: type[Instance]) -> tuple[str, str]:
     return source_file(model), model.__qualname__
 
 
-def source_file(model: type[Any]) -> str:
+def source_file(model: type[Instance]) -> str:
     """The file that defines a class, or its module if it has no file."""
     module = sys.modules.get(model.__module__)
     return getattr(module, "__file__", None) or model.__module__
 
 
-def is_function_local(model: type[Any]) -> bool:
+def is_function_local(model: type[Instance]) -> bool:
     """Whether a class was defined inside a function."""
     return "<locals>" in model.__qualname__
 
@@ -148,7 +148,7 @@ def repository_of(model: type[M]) -> Repository[M]:
     )
 
 
-def preferred(name: str, candidates: list[type[Any]], owner: type[Any]) -> list[type[Any]]:
+def preferred(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> list[type[Any]]:
     """The models that a relation of `owner` may mean by a name: those of its own module, else all of the name.
 
     A name is the stored name of a model, or the name of its class if no model is stored under it.
@@ -158,7 +158,7 @@ def preferred(name: str, candidates: list[type[Any]], owner: type[Any]) -> list[
     return [model for model in matches if model.__module__ == owner.__module__] or matches
 
 
-def choose(name: str, candidates: list[type[Any]], owner: type[Any]) -> type[Any]:
+def choose(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> type[Any]:
     """The model that a relation of `owner` names: the one of its own module, else the only one.
 
     Raises:
@@ -182,7 +182,7 @@ def choose(name: str, candidates: list[type[Any]], owner: type[Any]) -> type[Any
     return matches[0]
 
 
-def place_in_managers(model: type[Any]) -> str:
+def place_in_managers(model: type[Instance]) -> str:
     """The manager of a model in words, for errors."""
     for manager in managers():
         if model in manager._served_models:
@@ -190,7 +190,7 @@ def place_in_managers(model: type[Any]) -> str:
     return f"a model ({model.__module__}.{model.__qualname__}) of none of the open managers"
 
 
-def out_of_reach(target: type[Any], owner: type[Any]) -> ConfigurationError:
+def out_of_reach(target: type[Any], owner: type[Instance]) -> ConfigurationError:
     """The error for a relation of `owner` to a model of another manager, or of none."""
     name, target_name = owner.__name__, target.__name__
     return ConfigurationError(

@@ -13,9 +13,10 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.registry import models as all_models, preferred
 from dynamo_bao.models.repository import to_many_of
+from dynamo_bao.session.state import Instance
 
 
-def check_relations(model: type[Any], managed: Iterable[type[Any]]) -> None:
+def check_relations(model: type[Instance], managed: Iterable[type[Instance]]) -> None:
     """Checks that the relations of a model point to models, and that they can hold the ids of these.
 
     Args:
@@ -46,14 +47,16 @@ def check_relations(model: type[Any], managed: Iterable[type[Any]]) -> None:
         _check_to_many(relation, candidates, model)
 
 
-def _targets(field: RelatedField, candidates: list[type[Any]], near: type[Any]) -> list[type[Any]]:
+def _targets(
+    field: RelatedField, candidates: list[type[Instance]], near: type[Instance]
+) -> list[type[Instance]]:
     """The models that a relation may point to."""
     if not isinstance(field.target, str):
         return [field.target]
     return preferred(field.target, candidates, near)
 
 
-def _check_key_part(field: RelatedField, candidates: list[type[Any]], model: type[Any]) -> None:
+def _check_key_part(field: RelatedField, candidates: list[type[Instance]], model: type[Instance]) -> None:
     targets = _targets(field, candidates, model)
     if not all(_has_two_parts(target, candidates, set()) for target in targets):
         return
@@ -65,7 +68,7 @@ def _check_key_part(field: RelatedField, candidates: list[type[Any]], model: typ
     )
 
 
-def _check_to_many(relation: HasManyDeclaration, candidates: list[type[Any]], model: type[Any]) -> None:
+def _check_to_many(relation: HasManyDeclaration, candidates: list[type[Instance]], model: type[Any]) -> None:
     """Raises `ConfigurationError` unless a relation to many has a model, and an index that relates to `model`."""
     target = _model_named(relation.target, relation, candidates, model)
     queried_model = target
@@ -102,7 +105,7 @@ def _check_through(
     mapping_model: Any,
     shape: IndexSchema | PrimaryKeySchema,
     target: type[Any],
-    candidates: list[type[Any]],
+    candidates: list[type[Instance]],
     model: type[Any],
 ) -> None:
     schema = schema_of(mapping_model)
@@ -123,7 +126,10 @@ def _check_through(
 
 
 def _model_named(
-    name: str | type[Any] | None, relation: HasManyDeclaration, candidates: list[type[Any]], model: type[Any]
+    name: str | type[Any] | None,
+    relation: HasManyDeclaration,
+    candidates: list[type[Instance]],
+    model: type[Instance],
 ) -> Any:
     matches = preferred(name, candidates, model) if isinstance(name, str) else [name]
     if matches and hasattr(matches[0], "__bao_name__"):
@@ -142,7 +148,10 @@ def _indexes_of(schema: Schema) -> dict[str, IndexSchema | PrimaryKeySchema]:
 
 
 def _relates_to(
-    shape: IndexSchema | PrimaryKeySchema, candidates: list[type[Any]], owner: type[Any], model: type[Any]
+    shape: IndexSchema | PrimaryKeySchema,
+    candidates: list[type[Instance]],
+    owner: type[Instance],
+    model: type[Instance],
 ) -> bool:
     """Whether the partition key of an index of `owner` is a relation to `model`."""
     field = shape.partition.field
@@ -153,7 +162,7 @@ def _partition_text(shape: IndexSchema | PrimaryKeySchema) -> str:
     return "the prefix of the model" if shape.partition.field is None else repr(shape.partition.name)
 
 
-def _to_many_error(relation: HasManyDeclaration, model: type[Any], text: str) -> ConfigurationError:
+def _to_many_error(relation: HasManyDeclaration, model: type[Instance], text: str) -> ConfigurationError:
     return ConfigurationError(
         f"{model.__name__}.{relation.name} = {relation!r}: {text}",
         model=model.__name__,
@@ -161,7 +170,9 @@ def _to_many_error(relation: HasManyDeclaration, model: type[Any], text: str) ->
     )
 
 
-def _has_two_parts(model: type[Any], candidates: list[type[Any]], visited_models: set[type[Any]]) -> bool:
+def _has_two_parts(
+    model: type[Instance], candidates: list[type[Instance]], visited_models: set[type[Instance]]
+) -> bool:
     """Whether the primary ids of a model have two parts: by its own key, or by the model that its key relates to."""
     schema = schema_of(model)
     if len(schema.key_names) == 2:

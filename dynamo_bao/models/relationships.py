@@ -17,7 +17,7 @@ from dynamo_bao.runtime.compat import Never, Unpack
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.scope import operation_in, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Relation, RelationOrigin, Status, state_of
+from dynamo_bao.session.state import Instance, Relation, RelationOrigin, Status, state_of
 
 R = TypeVar("R")
 
@@ -69,18 +69,18 @@ class HasMany(HasManyDeclaration, Generic[R]):
         self,
         index: str,
         *,
-        through: str | type[Any] | None = None,
-        model: str | type[Any] | None = None,
+        through: str | type[Instance] | None = None,
+        model: str | type[Instance] | None = None,
     ) -> None:
         super().__init__(index, through, model)
 
     @overload
-    def __get__(self, instance: None, owner: type[Any]) -> HasMany[R]: ...
+    def __get__(self, instance: None, owner: type[object]) -> HasMany[R]: ...
 
     @overload
-    def __get__(self, instance: object, owner: type[Any]) -> QueryResult[R]: ...
+    def __get__(self, instance: object, owner: type[object]) -> QueryResult[R]: ...
 
-    def __get__(self, instance: object, owner: type[Any]) -> HasMany[R] | QueryResult[R]:
+    def __get__(self, instance: object, owner: type[object]) -> HasMany[R] | QueryResult[R]:
         if instance is None:
             return self
         repository: Repository[Any] = _repository(instance)
@@ -196,7 +196,7 @@ def relation_name(field: str) -> str | None:
     return field[: -len("_id")] if field.endswith("_id") and len(field) > len("_id") else None
 
 
-def query_method(model: type[Any], index: str) -> Callable[..., QueryResult[Any]]:
+def query_method(model: type[Instance], index: str) -> Callable[..., QueryResult[Any]]:
     """The method ``parent.query_…`` for an index whose partition key is a relation to the parent's model."""
 
     def query(self: Any, sort_condition: object = None, **options: Unpack[QueryOptions]) -> QueryResult[Any]:
@@ -207,7 +207,7 @@ def query_method(model: type[Any], index: str) -> Callable[..., QueryResult[Any]
     return query
 
 
-def association_method(model: type[Any], index: str, target: str) -> Callable[..., QueryResult[Any]]:
+def association_method(model: type[Instance], index: str, target: str) -> Callable[..., QueryResult[Any]]:
     """The method ``tag.get_posts`` for a mapping model. It costs one query and one batch a page."""
 
     def get(

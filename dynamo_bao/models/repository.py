@@ -42,7 +42,7 @@ M = TypeVar("M", bound=Instance)
 class RepositoryRegistry(Protocol):
     """The part of a manager that a repository needs, to find the repositories of other models."""
 
-    def _related_repository(self, target: str | type[Any], owner: type[Any]) -> Repository[Any]:
+    def _related_repository(self, target: str | type[Any], owner: type[Instance]) -> Repository[Any]:
         """The repository of the model that a relation of the model `owner` points to."""
         ...
 
@@ -267,7 +267,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         }
 
     def _load_with(
-        self, related: tuple[str, ...] | None, instances: Mapping[str, Any], session: Session
+        self, related: tuple[str, ...] | None, instances: Mapping[str, Instance], session: Session
     ) -> None:
         """Loads instances, and then relations of those that are stored."""
         session.flush()
@@ -660,12 +660,12 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         return f"<Repository of {self.schema.name} in {self.database.table_name}>"
 
 
-def to_many_of(model: type[Any]) -> dict[str, HasManyDeclaration]:
+def to_many_of(model: type[Instance]) -> dict[str, HasManyDeclaration]:
     """The relations of a model to many instances, by name."""
     members = {name: member for cls in reversed(model.__mro__) for name, member in vars(cls).items()}
     return {name: member for name, member in members.items() if isinstance(member, HasManyDeclaration)}
 
 
-def _member_of(model: type[Any], name: str) -> object:
+def _member_of(model: type[Instance], name: str) -> object:
     """What a model has under a name, without the effect of descriptors; None without it."""
     return next((vars(cls)[name] for cls in model.__mro__ if name in vars(cls)), None)

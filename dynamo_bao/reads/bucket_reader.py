@@ -27,7 +27,7 @@ from dynamo_bao.session.lazy import require_present
 from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.scope import operation_in
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import ModelMapper, Status, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
 
 
 @frozen
@@ -260,7 +260,7 @@ def load_weakly(
 def _load_weakly(
     mapper: ModelMapper, tenant: str | None, identities: Sequence[Identity], session: Session
 ) -> list[object]:
-    new_instances: list[tuple[Identity, Any]] = []
+    new_instances: list[tuple[Identity, Instance]] = []
     instances: list[Any] = []
     for identity in identities:
         instance = session._instances.get(mapper, identity.key)
@@ -284,7 +284,7 @@ def _load_weakly(
     return [_present(instance, session) for instance in instances]
 
 
-def _present(instance: Any, session: Session) -> object:
+def _present(instance: Instance, session: Session) -> object:
     if instance is None:
         return None
     if state_of(instance).status is Status.PENDING:

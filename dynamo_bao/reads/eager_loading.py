@@ -19,7 +19,7 @@ from dynamo_bao.session.peers import make_peers, remember_related, remembered_re
 from dynamo_bao.session.pending_queries import PendingQuery
 from dynamo_bao.session.scope import operation_in
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import ModelMapper, Relation, Status, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, Relation, Status, state_of
 
 
 class PagedResult(PendingQuery, Protocol):
@@ -42,12 +42,12 @@ class PagedResult(PendingQuery, Protocol):
         """The rows of the received page, up to the limit."""
         ...
 
-    def _append_page(self, page: Sequence[Any]) -> None:
+    def _append_page(self, page: Sequence[Instance]) -> None:
         """Adds the instances of the received page."""
         ...
 
 
-def relation_names(instance: Any) -> list[str]:
+def relation_names(instance: Instance) -> list[str]:
     """The relation fields of an instance's model."""
     mapper = state_of(instance).mapper
     assert mapper is not None
@@ -138,15 +138,15 @@ def load_all_pages(results: Sequence[PagedResult], session: Session, kind: str |
         kind = "pages"
 
 
-def _items_of(instance: Any, relation: Relation, session: Session) -> Any:
+def _items_of(instance: Instance, relation: Relation, session: Session) -> Any:
     mapper = state_of(instance).mapper
     assert mapper is not None
     return mapper._announced_items(instance, relation.name, session)
 
 
-def _targets_of(load: EagerLoad, field: str, session: Session) -> list[Any]:
+def _targets_of(load: EagerLoad, field: str, session: Session) -> list[Instance]:
     """The targets of a relation field, each once. Targets that are not cached are then pending in `session`."""
-    targets: dict[int, Any] = {}
+    targets: dict[int, Instance] = {}
     for instance in load.instances:
         target = _target(instance, field, session, load.weakly)
         if target is not None:
@@ -154,7 +154,7 @@ def _targets_of(load: EagerLoad, field: str, session: Session) -> list[Any]:
     return list(targets.values())
 
 
-def _target(instance: Any, field: str, session: Session, weakly: bool) -> Any:
+def _target(instance: Instance, field: str, session: Session, weakly: bool) -> Any:
     cached = remembered_related(instance, field)
     if cached is not None and state_of(cached).status is not Status.PENDING:
         return cached

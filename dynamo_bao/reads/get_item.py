@@ -21,6 +21,7 @@ from dynamo_bao.session.requests import deadline_of, round_of, send
 from dynamo_bao.session.scope import operation_in
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import (
+    Instance,
     ModelMapper,
     identity_of,
     mark_missing,
@@ -63,7 +64,7 @@ def get_instance(
 
 
 def get_into(
-    instance: Any, session: Session | None, *, consistent: bool = False, discard: bool = False
+    instance: Instance, session: Session | None, *, consistent: bool = False, discard: bool = False
 ) -> None:
     """Loads an instance with its own request.
 

@@ -12,7 +12,7 @@ from dynamo_bao.fields.json_forms import JsonForm, json_form
 class ListSerializer:
     """How pydantic writes a result where the type does not say what it is."""
 
-    def __get__(self, instance: object, owner: type[Any]) -> Any:
+    def __get__(self, instance: object, owner: type[object]) -> Any:
         try:
             return _list_serializer()
         except ModuleNotFoundError as error:  # hasattr() is False

@@ -9,7 +9,7 @@ from dynamo_bao.reads.query import Query
 from dynamo_bao.session.peers import has_items
 from dynamo_bao.session.query_kinds import QueryKind
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Status, state_of
+from dynamo_bao.session.state import Instance, Status, state_of
 
 
 def is_shared(query: Query) -> bool:
@@ -67,7 +67,7 @@ def peer_queries(query: Query, kind: QueryKind, session: Session) -> list[tuple[
     return queries
 
 
-def _peers(parent: Any, session: Session) -> Iterator[Any]:
+def _peers(parent: Instance, session: Session) -> Iterator[Instance]:
     """The other instances for which a program that goes on like this will run the query too, the likeliest first.
 
     These are what the relation that led to the instance leads to from its peers, and the instances that arrived
@@ -87,7 +87,7 @@ def _peers(parent: Any, session: Session) -> Iterator[Any]:
             yield peer
 
 
-def _siblings(parent: Any, session: Session) -> Sequence[Any]:
+def _siblings(parent: Instance, session: Session) -> Sequence[Instance]:
     """What the relation that led to an instance leads to from peers; what is not loaded yet is looked up."""
     origin = state_of(parent).origin
     if origin is None:
@@ -96,7 +96,7 @@ def _siblings(parent: Any, session: Session) -> Sequence[Any]:
     return _after(parent, session._loader.targets(origin))
 
 
-def _companions(parent: Any, session: Session) -> Sequence[Any]:
+def _companions(parent: Instance, session: Session) -> Sequence[Instance]:
     """The instances that arrived together with one, or that are pending with it."""
     state = state_of(parent)
     if state.status is Status.PENDING:

@@ -27,7 +27,7 @@ from dynamo_bao.session.hydration import InvalidRow, hydrate, instances_from_row
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
 from dynamo_bao.session.scope import active_session, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import ModelMapper, Status, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
 
 DIRECTIONS = ("ASC", "DESC")
 
@@ -130,7 +130,7 @@ class Query:
         cls,
         mapper: ModelMapper,
         shape: Shape,
-        parent: Any,
+        parent: Instance,
         session: Session,
         **options: Unpack[QueryOptions],
     ) -> Query:
@@ -208,7 +208,7 @@ class Query:
         text = self.partition[1]
         return Query._in(mapper, shape, session, tenant, text, sort_condition, merged, self.parent)
 
-    def of_peer(self, peer: Any) -> Query:
+    def of_peer(self, peer: Instance) -> Query:
         """The same query for another stored instance of the parent's model."""
         text = partition_text(self.mapper, self.shape, self.tenant, state_of(peer).primary_id)
         values = {**self.parameters["ExpressionAttributeValues"], _PARTITION_VALUE: {"S": text}}
@@ -293,7 +293,7 @@ class Query:
         instances = [row if type(row) is InvalidRow else self._canonical(row, session) for row in rows]
         return [instance for instance in instances if instance is not None]
 
-    def _canonical(self, instance: Any, session: Session) -> Any:
+    def _canonical(self, instance: Instance, session: Session) -> Any:
         """The session's instance for a row, loaded from it if it is pending; None if the session deleted the item."""
         row = state_of(instance)
         assert row.key is not None and row.raw_item is not None and not isinstance(row.raw_item, bytes)

@@ -29,6 +29,7 @@ from dynamo_bao.session.query_kinds import PrefetchFigures, QueryKind
 from dynamo_bao.session.requests import send
 from dynamo_bao.session.scope import operation_in
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import Instance
 
 M = TypeVar("M")
 
@@ -227,7 +228,7 @@ class QueryResult(ListAnswer, Generic[M]):
         if session is not None and relation is not None and parent is not None:
             self._hold_at(parent, relation)
 
-    def _hold_at(self, parent: Any, relation: HasManyDeclaration) -> None:
+    def _hold_at(self, parent: Instance, relation: HasManyDeclaration) -> None:
         """Stores the result at its instance, if it is all of a relation."""
         if not self._query.is_narrowed:
             remember_items(parent, relation, self)
@@ -306,7 +307,7 @@ class QueryResult(ListAnswer, Generic[M]):
         limit = self._query.limit
         return rows if limit is None else rows[: limit - self._count]
 
-    def _append_page(self, page: Sequence[Any]) -> None:
+    def _append_page(self, page: Sequence[Instance]) -> None:
         """Adds the instances of the received page, and moves to the next page."""
         assert self._reply is not None
         body, rows, limit = self._reply.parsed, self._rows_wanted(), self._query.limit

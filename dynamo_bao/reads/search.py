@@ -36,7 +36,7 @@ from dynamo_bao.session.lazy import require_present
 from dynamo_bao.session.peers import make_peers
 from dynamo_bao.session.scope import operation_in, resolve_scope
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import ModelMapper, Status, state_of, unload
+from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of, unload
 
 T = TypeVar("T")
 
@@ -207,7 +207,7 @@ class _Search:
         parameters = index_filter(schema, operation, condition)
         combine = all if operator == "$and" else any
 
-        def matches(instance: Any) -> object:
+        def matches(instance: Instance) -> object:
             field_texts = schema.field_texts(state_of(instance).dict_item() or {})
             has_terms = combine(term.found_in(field_texts) for term in terms)
             return has_terms and (not callable(filter) or filter(instance))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import weakref
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from attrs import frozen
 
@@ -24,7 +24,15 @@ from dynamo_bao.mapping.snapshots import BLIND, HandedOutValue, HandedOutValues,
 
 
 class Instance:
-    """The base class of all model instances: an object with a ``__dict__``."""
+    """The base class of all model instances: an object with a ``__dict__``.
+
+    Attributes:
+        __bao_name__: the name of the model.
+        __bao_model__: the model; of a lazy class it is the class of loaded instances.
+    """
+
+    __bao_name__: ClassVar[str]
+    __bao_model__: ClassVar[type[Instance]]
 
 
 class PeerGroup:

@@ -33,7 +33,7 @@ from dynamo_bao.session.requests import deadline_of, round_of, run_at_once
 from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import ModelMapper, State, Status, instance_dict, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, State, Status, instance_dict, state_of
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite
 from dynamo_bao.writes.bulk_insert import BulkInsert, has_generated_key
 from dynamo_bao.writes.change_factory import note_doubt, write_through
@@ -53,7 +53,7 @@ _TRANSIENT = Status.TRANSIENT  # read often
 
 
 def register_objects(
-    mapper: ModelMapper, session: Session, instances: Iterable[Any], *, deletes: bool, overwrite: bool
+    mapper: ModelMapper, session: Session, instances: Iterable[Instance], *, deletes: bool, overwrite: bool
 ) -> list[PendingWrite]:
     """The pending writes of instances. New instances become the session's instances for their keys.
 

@@ -15,6 +15,7 @@ from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, PrimaryKeyS
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.relationships import mapped_name, parent_query_name, relation_name
+from dynamo_bao.session.state import Instance
 
 PREFIX = "MODEL_PREFIX"
 
@@ -138,7 +139,7 @@ class Outline:
     relations: tuple[Relation, ...]
 
 
-def outline_of(models: Iterable[type[Any]]) -> Outline:
+def outline_of(models: Iterable[type[Instance]]) -> Outline:
     """The outline of models, in their order.
 
     Raises:
