@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import random
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -43,6 +44,8 @@ from tests.support.wire import Wire
 pytestmark = pytest.mark.rule(47)
 
 MODELS = [Org, User, Post]
+USES = int(os.environ.get("BAO_USES", "40"))
+"""How many random uses each thread makes; 2,000 in a long run."""
 
 
 def in_request(work: Callable[[], Awaitable[Any]], **options: Any) -> Any:
@@ -450,6 +453,82 @@ def test_an_instance_never_looks_loaded_without_its_values(manager: Manager) -> 
     finally:
         sys.settrace(None)
     assert all(looks) and len(looks) > 1000
+
+
+class Uses:
+    """Random uses of a request session by several threads, and what was wrong about any of them."""
+
+    def __init__(self, users: list[User], posts: list[Post]) -> None:
+        self.users = [user.user_id for user in users]
+        self.authors = {post.post_id: post.user_id for post in posts}
+        self.number = 0
+        self.faults: list[str] = []
+
+    def run(self, seed: int) -> None:
+        """Makes `USES` of them in one thread."""
+        chance = random.Random(seed)
+        uses = [self.read, self.follow, self.query, self.iterate, self.save, self.count, self.refresh]
+        uses += [self.write_beside, self.create_and_delete]
+        for _ in range(USES):
+            use = chance.choice(uses)
+            try:
+                if not use(chance.choice(self.users), chance.choice(list(self.authors))):
+                    self.faults.append(use.__name__)
+            except Exception as error:
+                self.faults.append(f"{use.__name__}: {error!r}")
+            self.number += 1
+
+    def read(self, user_id: str, post_id: str) -> bool:
+        return User.find(user_id).user_id == user_id and User.find(user_id).name.startswith("user")
+
+    def follow(self, user_id: str, post_id: str) -> bool:
+        return bool(Post.find(post_id).user.user_id == self.authors[post_id])
+
+    def query(self, user_id: str, post_id: str) -> bool:
+        posts = Post.posts_for_user.query(user_id, page_size=2)
+        return [post.user_id for post in posts] == [user_id] * 4
+
+    def iterate(self, user_id: str, post_id: str) -> bool:
+        found = {post.post_id for batch in Post.iterate_all(batch_size=5) for post in batch}
+        return found == self.authors.keys()
+
+    def save(self, user_id: str, post_id: str) -> bool:
+        post = Post.find(post_id)
+        post.title = f"{random.random()}"
+        return post.save() is post
+
+    def count(self, user_id: str, post_id: str) -> bool:
+        return Post.increment(post_id, views=1).views > 0
+
+    def refresh(self, user_id: str, post_id: str) -> bool:
+        post = Post.find(post_id)
+        return post.refresh() is post
+
+    def write_beside(self, user_id: str, post_id: str) -> bool:
+        with run_with_batch_context():
+            return User.update(user_id, {"name": f"user {random.random()}"}).user_id == user_id
+
+    def create_and_delete(self, user_id: str, post_id: str) -> bool:
+        return not Org.create(org_id=f"{random.random()}", name="-").delete()
+
+
+@pytest.mark.parametrize("max_cached", [None, 5])
+def test_threads_use_one_session_at_random(manager: Manager, max_cached: int | None) -> None:
+    """Reads, writes, queries and iterations of four threads, between any two instructions: nothing is ever wrong."""
+    users = [User.create(name=f"user {number}") for number in range(5)]
+    posts = [Post.create(user_id=user.user_id, title="-") for user in users for _ in range(4)]
+    uses, interval = Uses(users, posts), sys.getswitchinterval()
+
+    async def work() -> None:
+        await asyncio.gather(*(asyncio.to_thread(uses.run, seed) for seed in range(4)))
+
+    sys.setswitchinterval(1e-5)
+    try:
+        in_request(work, deadline=PATIENCE, max_cached=max_cached)
+    finally:
+        sys.setswitchinterval(interval)
+    assert uses.faults == [] and uses.number == 4 * USES
+    print(f"\nrule 47: {uses.number:,} random uses of one session by four threads, {len(uses.faults)} wrong")
 
 
 def test_the_lock_is_free_after_an_exception_at_any_instruction() -> None:
