@@ -29,7 +29,7 @@ $(VENV)/pyvenv.cfg:
 	$(BIN)/python -m pip install -qq --upgrade pip
 
 $(DEMO_READY): setup.cfg | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install -qq -e '.[examples]'
+	$(BIN)/python -m pip install -qq --no-compile -e '.[examples]'  # it imports few of their modules
 	@touch $@
 
 $(READY): setup.cfg | $(VENV)/pyvenv.cfg

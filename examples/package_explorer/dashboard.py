@@ -19,9 +19,9 @@ from examples.package_explorer.models import Credit, File, Package, Person, Requ
 MAX_FILES = 12
 MAX_RESULTS = 100
 
-MAX_ROUND_TRIPS = 20
-"""The round trips of a dashboard in a batch context: at most two for each relation in the loops, however many
-instances they go through (up to the 100 queries and 1,000 keys of one round)."""
+MAX_ROUND_TRIPS = 24
+"""The most round trips of a dashboard in a batch context: two for each relation in the loops, however many instances
+they go through (up to the 100 queries and 1,000 keys of one round)."""
 
 
 @dataclass(frozen=True)
