@@ -17,7 +17,6 @@ def is_shared(query: Query) -> bool:
     parameters = query.parameters
     return (
         query.parent is not None
-        and query.start is None
         and not query.bypass_cache
         and "ConsistentRead" not in parameters
         and "Select" not in parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import pickle
+import random
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -33,6 +34,9 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
+from dynamo_bao.dynamodb.transport.factory import embedded_transport
+from dynamo_bao.testing import FaultInjectingTransport, Request, throttled
+from tests.support.clocks import FakeTime
 from tests.support.wire import Wire
 
 
@@ -582,21 +586,60 @@ def test_large_answers_are_fetched_for_fewer_peers(blog: Manager, sent: Wire) ->
         assert session.stats.prefetched == USERS - 2
 
 
-def test_tenants_are_not_each_other_s_peers(blog: Manager) -> None:
+def test_tenants_are_not_each_other_s_peers(blog: Manager, sent: Wire) -> None:
     """Users of two tenants that were loaded in one round are queried each under their own."""
-    for tenant in ("red", "blue"):
+    names = {"red": ("a", "b"), "blue": ("c", "d")}
+    for tenant in names:
         with TenantContext.run_with_tenant(tenant):
-            for name in ("a", "b"):
+            for name in names[tenant]:
                 User.create(user_id=name)
                 Post.create(post_id=f"{tenant} {name}", user_id=name)
     with run_with_batch_context():
         users = []
-        for tenant in ("red", "blue"):
+        for tenant in names:
             with TenantContext.run_with_tenant(tenant):
-                users += [User.find(name) for name in ("a", "b")]
-        for tenant, user in zip(("red", "red", "blue", "blue"), users, strict=True):
+                users += [(tenant, User.find(name)) for name in names[tenant]]
+        for tenant, user in users:
             with TenantContext.run_with_tenant(tenant):
                 assert ids(user.posts) == [f"{tenant} {user.user_id}"]
+        assert queries(sent) == 4
+
+
+def test_those_after_an_instance_are_fetched_first(sent: Wire) -> None:
+    """A loop may begin anywhere in a page; those before it come last."""
+    with run_with_batch_context(query_limit=5) as session:
+        users = list(page())
+        assert sum(len(user.posts) for user in users[10:16]) == 18
+        assert session.stats.round_trips == 1 + 2
+        assert sum(len(user.posts) for user in [*users[16:], *users[:10]]) == 42
+        assert session.stats.round_trips == 1 + 2 + 3
+
+
+def test_a_failed_request_for_a_peer_is_made_again_by_its_own_look(table_name: str) -> None:
+    """The look that caused it does not fail, the peer's own succeeds, and nothing more is fetched in advance."""
+    transport = FaultInjectingTransport(
+        embedded_transport().wire, operations={"Query"}, clock=FakeTime().clock
+    )
+
+    def refuse(request: Request, send: Any, chance: random.Random) -> Any:
+        is_hot = "#u02" in str(request.parameters)
+        return throttled()(request, send, chance) if is_hot else send(request)
+
+    with init_models(models=MODELS, table_name=table_name, transport=transport, deadline=1.0) as manager:
+        manager.create_table()
+        for number in range(8):
+            User.create(user_id=f"u{number:02d}", status="active" if number < 5 else "new")
+            Post.create(post_id=f"p{number}", user_id=f"u{number:02d}")
+        with run_with_batch_context(max_concurrency=1) as session:
+            users = list(User.by_status.query("active"))
+            assert ids(users[0].posts) == ["p0"]
+            transport.inject(refuse)
+            assert ids(users[1].posts) == ["p1"]
+            transport.inject([])
+            assert [ids(user.posts) for user in users] == [[f"p{n}"] for n in range(5)]
+            assert session.stats.round_trips == 1 + 2 + 1
+            assert [ids(user.posts) for user in User.by_status.query("new")] == [["p5"], ["p6"], ["p7"]]
+            assert session.stats.round_trips == 4 + 1 + 3
 
 
 def test_peers_that_are_gone_are_not_asked_for(sent: Wire) -> None:
@@ -736,7 +779,10 @@ def test_fetch_raise_refuses_a_look_that_was_not_announced(sent: Wire) -> None:
         assert sent.operations == []
         assert len(users[0].query_posts()) == 3  # type: ignore[attr-defined]
         assert len(users[0].posts) == 3
-        assert queries(sent) == 1
+        implicit = users[1].posts
+        assert users[1].query_posts() is implicit  # type: ignore[attr-defined]
+        assert len(implicit) == 3
+        assert queries(sent) == 2
 
 
 def test_what_was_announced_stays_so_after_a_write(sent: Wire) -> None:
@@ -821,6 +867,37 @@ def test_a_loop_that_updates_by_key_is_not_quadratic(sent: Wire, caplog: pytest.
                 Post.update(post.post_id, rank=post.rank + 1)
         assert queries(sent) <= 1 + 2 * USERS
     assert "no longer fetched for several instances, because a write dropped results" in caplog.text
+
+
+def test_a_group_after_such_a_loop_is_fetched_one_at_a_time(sent: Wire) -> None:
+    """The users of the second organisation are not fetched in advance any more."""
+    with run_with_batch_context():
+        for org in map(Org.find, ["o0", "o1"]):
+            for user in org.users:
+                for post in user.posts:
+                    Post.update(post.post_id, rank=post.rank + 1)
+        assert queries(sent) == 2 + (1 + 9 + 8) + 10
+
+
+def test_a_pending_result_that_is_loaded_explicitly_runs_once(sent: Wire) -> None:
+    """It does not run again with another one."""
+    with run_with_batch_context():
+        user = User.find("u03")
+        posts = user.posts
+        user.load_related_data(["posts"])
+        assert len(User.find("u04").posts) == 3
+        assert len(posts) == 3
+        assert queries(sent) == 2
+
+
+def test_what_is_narrowed_does_not_run_with_others(sent: Wire) -> None:
+    """Who narrows a relation rarely uses all of it; if so, it runs by itself."""
+    with run_with_batch_context():
+        posts = User.find("u03").posts
+        assert ids(posts.where(limit=1)) == ["p030"]
+        assert queries(sent) == 1
+        assert len(posts) == 3
+        assert queries(sent) == 2
 
 
 def test_a_result_that_somebody_holds_unused_is_fetched_again(sent: Wire) -> None:
