@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import click
 from attrs import asdict
@@ -17,7 +17,7 @@ from dynamo_bao.dynamodb.table_admin import (
     require_keys,
     update_table,
 )
-from dynamo_bao.dynamodb.table_definition import wanted_indexes
+from dynamo_bao.dynamodb.table_definition import TableDescription, wanted_indexes
 from dynamo_bao.models.manager import Manager
 
 CREATION_HINT: Final = "DynamoDB may still be creating the table; 'bao update-table' completes it."
@@ -141,7 +141,7 @@ def delete(name: str | None, connection: Connection, terminal: Terminal) -> None
         terminal.say(f"Table {manager.table_name} is deleted.")
 
 
-def _table_size_text(table: dict[str, Any]) -> str:
+def _table_size_text(table: TableDescription) -> str:
     """A table and its size. DynamoDB updates these figures every six hours."""
     count, size = table.get("ItemCount", 0), table.get("TableSizeBytes", 0) / 1_000_000
     return f"table {table['TableName']} with about {count:,} items ({size:,.1f} MB)"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from itertools import chain
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import orjson
 
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
@@ -85,7 +88,7 @@ def needs_escapes(text: str) -> bool:
     return size != len(text) and size != len(text.encode())
 
 
-def json_keys(keys: Collection[tuple[str, str]]) -> Any:
+def json_keys(keys: Collection[tuple[str, str]]) -> orjson.Fragment | None:
     """Table keys as one piece of JSON; None if one of them needs an escape sequence."""
     try:
         if needs_escapes("".join(chain.from_iterable(keys))):
@@ -97,7 +100,7 @@ def json_keys(keys: Collection[tuple[str, str]]) -> Any:
     return json_list([f'{{"{PK}":{{"S":"{members}"}}}}'.encode()])
 
 
-def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"") -> Any:
+def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"") -> orjson.Fragment:
     """A list as a piece of JSON inside a request.
 
     Args:
@@ -107,9 +110,8 @@ def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"")
     # Imported here: a compiled module, needed only once something is sent.
     import orjson
 
-    json: Any = orjson
     between = b"%b,%b" % (after, before)
-    return json.Fragment(b"[%b%b%b]" % (before, between.join(members), after))
+    return orjson.Fragment(b"[%b%b%b]" % (before, between.join(members), after))
 
 
 def as_dict_item(item: Stored) -> Item:

@@ -14,8 +14,8 @@ Imported with the first reply: it needs a compiled module, which takes time to l
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import Any, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
 
 import msgspec
 
@@ -32,6 +32,7 @@ from dynamo_bao.dynamodb.service import (
 )
 from dynamo_bao.runtime.foreign_errors import is_foreign
 
+T = TypeVar("T")
 MAX_PASSED_OVER = 256
 """The most replies that are parsed into dicts at once, after replies that could not be parsed into rows."""
 
@@ -90,7 +91,7 @@ class RowType:
         self._lock = threading.Lock()
         self._passed_over = self._misses = 0
 
-    def parsed(self, body: bytes, operation: str) -> dict[str, Any] | None:
+    def parsed(self, body: bytes, operation: str) -> dict[str, object] | None:
         """The body of a reply with its items as rows; None if it holds anything that the row type does not have."""
         if self._passed_over:
             self._passed_over -= 1
@@ -131,7 +132,7 @@ def _decoder_of_one(member: str, row: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("Reply", slots, module=__name__, **_OPTIONS))
 
 
-def _single_reply(reply: Any) -> dict[str, Any] | None:
+def _single_reply(reply: Any) -> dict[str, object] | None:
     """The members of a reply with one row; None if it has no row, so that the slower parser checks it."""
     row, capacity = msgspec.structs.astuple(reply)
     if row is None:
@@ -146,7 +147,7 @@ def item_of(row: object) -> Item:
     return item
 
 
-def attribute_of(value: Any) -> AttributeValue:
+def attribute_of(value: object) -> AttributeValue:
     """A value of a row as a dict.
 
     >>> attribute_of(Value(L=[Value(N="1"), Value(NULL=True)]))
@@ -156,44 +157,44 @@ def attribute_of(value: Any) -> AttributeValue:
     return attribute
 
 
-def plain_map(stored: dict[str, Value]) -> dict[str, Any]:
+def plain_map(stored: dict[str, Value]) -> dict[str, object]:
     """The plain values of a stored map."""
     return {
         name: text if (text := value.S) is not None else plain_value(value) for name, value in stored.items()
     }
 
 
-def plain_list(stored: list[Value]) -> list[Any]:
+def plain_list(stored: list[Value]) -> list[object]:
     """The plain values of a stored list."""
     return [text if (text := value.S) is not None else plain_value(value) for value in stored]
 
 
 def texts_of(stored: list[Value]) -> list[str]:
     """The texts of a stored list; `ValueError` if it holds anything else."""
-    texts: list[Any] = [value.S for value in stored]
+    texts: list[str] = [value.S for value in stored]
     return _whole(texts)
 
 
 def integers_of(stored: list[Value]) -> list[int]:
     """The whole numbers of a stored list; `ValueError` if it holds anything else."""
-    numbers: list[Any] = [value.N for value in stored]
+    numbers: list[str] = [value.N for value in stored]
     return list(map(parse_integer, _whole(numbers)))
 
 
 def named_texts_of(stored: dict[str, Value]) -> dict[str, str]:
     """The texts of a stored map; `ValueError` if it holds anything else."""
-    texts: dict[str, Any] = {name: value.S for name, value in stored.items()}
+    texts: dict[str, str] = {name: value.S for name, value in stored.items()}
     _whole(list(texts.values()))
     return texts
 
 
-def _whole(contents: list[Any]) -> list[Any]:
+def _whole(contents: list[T]) -> list[T]:
     if None in contents:
         raise ValueError("a part of another type than the others")
     return contents
 
 
-def plain_value(value: Value) -> Any:
+def plain_value(value: Value) -> object:
     """The plain value of a stored value; `fields.documents.from_document` does the same for dicts."""
     if value.N is not None:
         return parse_number(value.N)
@@ -205,7 +206,7 @@ def plain_value(value: Value) -> Any:
         return None
     if value.NS is not None:
         return {parse_number(text) for text in value.NS}
-    members: list[Any] | None = value.SS if value.SS is not None else value.BS
+    members: Sequence[str] | Sequence[bytes] | None = value.SS if value.SS is not None else value.BS
     if members is not None:
         return set(members)
     for scalar in (value.S, value.BOOL, value.B):
@@ -214,7 +215,7 @@ def plain_value(value: Value) -> Any:
     raise ValueError("a stored value without a type")
 
 
-ROW_READERS: dict[str, Any] = {
+ROW_READERS: dict[str, object] = {
     "_map": plain_map,
     "_list": plain_list,
     "_texts": texts_of,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from attrs import frozen
 
@@ -21,6 +21,8 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.table_definition import (
     ACTIVE,
     IndexLayout,
+    TableDescription,
+    TtlDescription,
     addition,
     busy,
     described_indexes,
@@ -72,22 +74,22 @@ def _reply_to(database: Database, request: Request) -> Reply:
     return database.transport.send(request, deadline=database.deadline_from_now())
 
 
-def describe_table(database: Database) -> dict[str, Any] | None:
+def describe_table(database: Database) -> TableDescription | None:
     """The table in a reply to ``DescribeTable``; None if it does not exist."""
     request = Request(DESCRIBE_TABLE, {"TableName": database.table_name})
     try:
         reply = _reply_to(database, request)
     except TableNotFoundError:
         return None
-    described: dict[str, Any] = reply.body["Table"]
+    described: TableDescription = reply.body["Table"]
     return described
 
 
-def describe_ttl(database: Database) -> dict[str, Any]:
+def describe_ttl(database: Database) -> TtlDescription:
     """The table's time to live in a reply to ``DescribeTimeToLive``."""
     request = Request(DESCRIBE_TIME_TO_LIVE, {"TableName": database.table_name})
     reply = _reply_to(database, request)
-    described: dict[str, Any] = reply.body["TimeToLiveDescription"]
+    described: TtlDescription = reply.body["TimeToLiveDescription"]
     return described
 
 
@@ -107,14 +109,14 @@ def pending_update(database: Database, *, search: bool = False) -> TableUpdate:
     )
 
 
-def require_keys(table: Mapping[str, object]) -> None:
+def require_keys(table: TableDescription) -> None:
     """Raises `ConfigurationError` if a described table has another key, so that it cannot hold items."""
     fault = key_fault(table)
     if fault is not None:
         raise ConfigurationError(fault)
 
 
-def existing_table(database: Database) -> dict[str, Any]:
+def existing_table(database: Database) -> TableDescription:
     """The table in a reply to ``DescribeTable``.
 
     Raises:
@@ -152,7 +154,7 @@ def create_table(database: Database, *, search: bool = False, timeout: float = A
     if table is not None:
         require_keys(table)
     is_new = table is None and _try_to_create(database, search)
-    while (describe_table(database) or {}).get("TableStatus") != ACTIVE:
+    while (table := describe_table(database)) is None or table["TableStatus"] != ACTIVE:
         patience.wait("did not become ACTIVE")
     if is_new:
         _enable_ttl(database)
@@ -245,7 +247,7 @@ class _Patience:
         self._end = None if timeout is None else self._start_time + timeout
         self._pause = _FIRST_POLL
 
-    def fields(self, operation: str) -> dict[str, Any]:
+    def fields(self, operation: str) -> dict[str, object]:
         """The fields of a log line about the table."""
         return log_fields(operation, [self._database.table_name], 0, self._clock.now() - self._start_time)
 
@@ -270,7 +272,7 @@ class _Patience:
         self._pause = min(self._pause * _GROWTH, _MAX_POLL_SECONDS)
 
 
-def _send(database: Database, operation: str, parameters: dict[str, Any]) -> None:
+def _send(database: Database, operation: str, parameters: dict[str, object]) -> None:
     """Sends a request whose reply may be lost, because the caller describes the table afterwards."""
     start_time = database.transport.clock.now()
     try:
@@ -282,7 +284,7 @@ def _send(database: Database, operation: str, parameters: dict[str, Any]) -> Non
 
 def _settled(
     database: Database, patience: _Patience, report: OnStep, index: str | None = None
-) -> dict[str, Any]:
+) -> TableDescription:
     """The described table, as soon as it takes changes.
 
     Args:
@@ -321,7 +323,7 @@ def _add(database: Database, index: IndexLayout, patience: _Patience, report: On
     )
 
 
-def _try_to_add(database: Database, table: Mapping[str, object], index: IndexLayout) -> bool:
+def _try_to_add(database: Database, table: TableDescription, index: IndexLayout) -> bool:
     """Requests an index; False if the table is busy, or has the index already."""
     try:
         _send(database, UPDATE_TABLE, addition(table, index))

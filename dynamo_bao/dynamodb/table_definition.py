@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from attrs import frozen
 
@@ -23,6 +23,66 @@ from dynamo_bao.dynamodb.layout import (
 ACTIVE: Final = "ACTIVE"
 
 
+class KeyElement(TypedDict):
+    """An attribute of a key, in the form of DynamoDB's API."""
+
+    AttributeName: str
+    KeyType: str
+
+
+class ProjectionDescription(TypedDict, total=False):
+    """What an index holds, in the form of DynamoDB's API."""
+
+    ProjectionType: str
+    NonKeyAttributes: list[str]
+
+
+class _Keyed(TypedDict):
+    KeySchema: list[KeyElement]
+
+
+class _Index(_Keyed):
+    IndexName: str
+
+
+class _Table(_Keyed):
+    TableName: str
+    TableStatus: str
+
+
+class IndexDescription(_Index, total=False):
+    """What is used of an index in a reply to ``DescribeTable``."""
+
+    IndexStatus: str
+    Projection: ProjectionDescription
+    ItemCount: int
+    IndexSizeBytes: int
+
+
+class AttributeDefinition(TypedDict):
+    """A key attribute, in the form of DynamoDB's API."""
+
+    AttributeName: str
+    AttributeType: str
+
+
+class TableDescription(_Table, total=False):
+    """What is used of the ``Table`` in a reply to ``DescribeTable``."""
+
+    AttributeDefinitions: list[AttributeDefinition]
+    GlobalSecondaryIndexes: list[IndexDescription]
+    ProvisionedThroughput: Mapping[str, int]
+    ItemCount: int
+    TableSizeBytes: int
+
+
+class TtlDescription(TypedDict, total=False):
+    """What is used of the ``TimeToLiveDescription`` in a reply to ``DescribeTimeToLive``."""
+
+    TimeToLiveStatus: str
+    AttributeName: str
+
+
 @frozen
 class IndexLayout:
     """The definition of one index.
@@ -40,9 +100,9 @@ class IndexLayout:
     projection: str
     included: tuple[str, ...] = ()
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """The index in the form of ``CreateTable`` and ``UpdateTable``."""
-        projection: dict[str, Any] = {"ProjectionType": self.projection}
+        projection: dict[str, object] = {"ProjectionType": self.projection}
         if self.included:
             projection["NonKeyAttributes"] = list(self.included)
         return {
@@ -51,11 +111,11 @@ class IndexLayout:
             "Projection": projection,
         }
 
-    def attributes(self) -> list[dict[str, str]]:
+    def attributes(self) -> list[AttributeDefinition]:
         """The definitions of its key attributes."""
         return [{"AttributeName": name, "AttributeType": "S"} for name in (self.partition, self.sort)]
 
-    def faults(self, described: Mapping[str, Any]) -> Iterator[str]:
+    def faults(self, described: IndexDescription) -> Iterator[str]:
         """How an existing index differs from this one. An index that holds more attributes is fine.
 
         Args:
@@ -64,7 +124,7 @@ class IndexLayout:
         if _pairs(described["KeySchema"]) != _pairs(key_schema(self.partition, self.sort)):
             keys = " and ".join(key["AttributeName"] for key in described["KeySchema"])
             yield f"has the keys {keys} instead of {self.partition} and {self.sort}"
-        projection = described.get("Projection", {})
+        projection: ProjectionDescription = described.get("Projection", {})
         kind, attributes = projection.get("ProjectionType"), projection.get("NonKeyAttributes", ())
         narrower = self.projection == "ALL" or not set(self.included) <= set(attributes)
         if kind != "ALL" and narrower:
@@ -83,7 +143,7 @@ def wanted_indexes(search: bool) -> tuple[IndexLayout, ...]:
     return (*INDEXES, SEARCH_INDEX) if search else INDEXES
 
 
-def table_definition(name: str, search: bool = False) -> dict[str, Any]:
+def table_definition(name: str, search: bool = False) -> dict[str, object]:
     """The ``CreateTable`` parameters: on-demand billing, five indexes and the iteration index.
 
     Args:
@@ -103,12 +163,12 @@ def table_definition(name: str, search: bool = False) -> dict[str, Any]:
     }
 
 
-def key_schema(partition: str, sort: str) -> list[dict[str, str]]:
+def key_schema(partition: str, sort: str) -> list[KeyElement]:
     """A key of two attributes, in the form of DynamoDB's API."""
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
-def addition(table: Mapping[str, Any], index: IndexLayout) -> dict[str, Any]:
+def addition(table: TableDescription, index: IndexLayout) -> dict[str, object]:
     """The ``UpdateTable`` parameters that add an index. A provisioned table gives the index its own throughput.
 
     Args:
@@ -129,18 +189,18 @@ def addition(table: Mapping[str, Any], index: IndexLayout) -> dict[str, Any]:
     }
 
 
-def described_indexes(table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def described_indexes(table: TableDescription) -> dict[str, IndexDescription]:
     """The indexes of a described table, by name."""
     return {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes") or ()}
 
 
-def missing_indexes(table: Mapping[str, object], search: bool = False) -> list[IndexLayout]:
+def missing_indexes(table: TableDescription, search: bool = False) -> list[IndexLayout]:
     """The indexes that a described table lacks, in the order in which they are added."""
     existing = described_indexes(table)
     return [index for index in wanted_indexes(search) if index.name not in existing]
 
 
-def key_fault(table: Mapping[str, Any]) -> str | None:
+def key_fault(table: TableDescription) -> str | None:
     """The fault of a described table's key, as a sentence with the remedy; None if the key is right."""
     if _pairs(table["KeySchema"]) == _pairs(key_schema(PK, SK)):
         return None
@@ -148,7 +208,7 @@ def key_fault(table: Mapping[str, Any]) -> str | None:
     return f"Table {table['TableName']} has the key {keys} instead of {PK} and {SK}; use another table."
 
 
-def index_faults(table: Mapping[str, object], search: bool = False) -> list[str]:
+def index_faults(table: TableDescription, search: bool = False) -> list[str]:
     """The faults of a described table's indexes that no update can repair, as sentences with the remedy.
 
     Args:
@@ -164,7 +224,7 @@ def index_faults(table: Mapping[str, object], search: bool = False) -> list[str]
     ]
 
 
-def lacks_ttl(described: Mapping[str, object]) -> bool:
+def lacks_ttl(described: TtlDescription) -> bool:
     """Whether a table's time to live is off.
 
     Args:
@@ -173,7 +233,7 @@ def lacks_ttl(described: Mapping[str, object]) -> bool:
     return bool(described.get("TimeToLiveStatus", "DISABLED") == "DISABLED")
 
 
-def ttl_fault(table: str, described: Mapping[str, object]) -> str | None:
+def ttl_fault(table: str, described: TtlDescription) -> str | None:
     """The fault of a table's time to live that cannot be repaired now, as a sentence; None if it has no fault."""
     if described.get("TimeToLiveStatus") == "DISABLING":
         return f"The TTL of table {table} is being disabled; run 'bao update-table' again in an hour."
@@ -186,16 +246,17 @@ def ttl_fault(table: str, described: Mapping[str, object]) -> str | None:
     )
 
 
-def busy(table: Mapping[str, object]) -> str | None:
+def busy(table: TableDescription) -> str | None:
     """Why a described table takes no changes now, such as ``"index gsi2 is CREATING"``; None if it takes them."""
     for name, index in described_indexes(table).items():
-        if index.get("IndexStatus", ACTIVE) != ACTIVE:
-            return f"index {name} is {index['IndexStatus']}"
+        status = index.get("IndexStatus", ACTIVE)
+        if status != ACTIVE:
+            return f"index {name} is {status}"
     status = table["TableStatus"]
     return None if status == ACTIVE else f"the table is {status}"
 
 
-def _pairs(keys: Iterable[Mapping[str, str]]) -> set[tuple[str, str]]:
+def _pairs(keys: Iterable[KeyElement]) -> set[tuple[str, str]]:
     return {(key["AttributeName"], key["KeyType"]) for key in keys}
 
 

@@ -14,6 +14,7 @@ from dynamo_bao.dynamodb.layout import ITER_INDEX, PK, SK
 from dynamo_bao.dynamodb.service import MAX_BATCH_GET_KEYS, QUERY, SCAN, Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.table_admin import describe_table
+from dynamo_bao.dynamodb.table_definition import TableDescription
 from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import ServiceError
@@ -93,8 +94,14 @@ def _spoken(size: float) -> str:
 
 def table_size(database: Database) -> Size:
     """The size of the table; zeros if the table does not exist."""
-    table = describe_table(database) or {}
-    return Size(table.get("ItemCount") or 0, table.get("TableSizeBytes") or 0)
+    table = describe_table(database)
+    return _size_of(table)
+
+
+def _size_of(table: TableDescription | None) -> Size:
+    return (
+        Size(0, 0) if table is None else Size(table.get("ItemCount") or 0, table.get("TableSizeBytes") or 0)
+    )
 
 
 class Scanner(Protocol):
@@ -211,11 +218,11 @@ class _Costs:
     def of(cls, database: Database) -> _Costs | None:
         """The costs for a table; None if it does not state its size."""
         try:
-            table = describe_table(database) or {}
+            table = describe_table(database)
         except ServiceError:  # the credentials may allow reading the table, but not describing it
             return None
-        size = Size(table.get("ItemCount") or 0, table.get("TableSizeBytes") or 0)
-        if not (size.items and size.bytes):
+        size = _size_of(table)
+        if table is None or not (size.items and size.bytes):
             return None
         indexes = table.get("GlobalSecondaryIndexes") or ()
         iteration_indexes = [index for index in indexes if index.get("IndexName") == ITER_INDEX]

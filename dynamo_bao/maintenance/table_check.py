@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from dynamo_bao.dynamodb.layout import DERIVED, ITER_INDEX, ITER_SEARCH_INDEX, PK, SK
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.table_admin import describe_table, describe_ttl
 from dynamo_bao.dynamodb.table_definition import (
+    TableDescription,
+    TtlDescription,
     busy,
     index_faults,
     key_fault,
@@ -69,7 +70,7 @@ def table_findings(database: Database, schemas: Sequence[Schema]) -> list[Findin
     ]
 
 
-def _types(table: Mapping[str, Any]) -> Iterator[Finding]:
+def _types(table: TableDescription) -> Iterator[Finding]:
     layout_names = {PK, SK, *DERIVED}
     for definition in table.get("AttributeDefinitions", ()):
         if definition["AttributeName"] in layout_names and definition["AttributeType"] != "S":
@@ -77,7 +78,7 @@ def _types(table: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding("layout", text, "Use another table.")
 
 
-def _indexes(table: Mapping[str, object], schemas: Sequence[Schema]) -> Iterator[Finding]:
+def _indexes(table: TableDescription, schemas: Sequence[Schema]) -> Iterator[Finding]:
     search = any(schema.search is not None and schema.iterable for schema in schemas)
     users = _users(schemas)
     for index in missing_indexes(table, search):
@@ -102,14 +103,14 @@ def _users(schemas: Sequence[Schema]) -> dict[str, list[str]]:
     return names_by_index
 
 
-def _busy(table: Mapping[str, object]) -> Iterator[Finding]:
+def _busy(table: TableDescription) -> Iterator[Finding]:
     occupation = busy(table)
     if occupation is not None:
         text = f"Table {table['TableName']} is busy: {occupation}."
         yield Finding("layout", text, "Wait, and run this again.")
 
 
-def _ttl(database: Database, ttl: Mapping[str, object], schemas: Sequence[Schema]) -> Iterator[Finding]:
+def _ttl(database: Database, ttl: TtlDescription, schemas: Sequence[Schema]) -> Iterator[Finding]:
     needing = [s.name for s in schemas if any(isinstance(f, TtlField) for f in s.fields.values())]
     fault = ttl_fault(database.table_name, ttl)
     if fault is not None:

@@ -126,7 +126,9 @@ class Manager:
         self._repositories: dict[type[Instance], Repository[Any]] = {}
         self._takes_all_models = models is None
         self._checked_models: set[type[Instance]] = set()
-        self._listed_models = list(models.values() if isinstance(models, Mapping) else models or ())
+        self._listed_models: list[type[Instance]] = list(
+            models.values() if isinstance(models, Mapping) else models or ()
+        )
         for model in self._listed_models:
             if not (isinstance(model, type) and issubclass(model, Model)):
                 raise ConfigurationError(f"models= takes Model classes, not {model!r}.")

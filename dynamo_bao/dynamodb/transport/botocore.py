@@ -299,7 +299,7 @@ class BotocoreSender:
             return
         self._step_aside(getattr(handle.client, "_endpoint", None))
 
-    def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
+    def attempt(self, request: Request, seconds: float) -> dict[str, object]:
         end_time, was_open = time.monotonic() + seconds, self.is_open
         handle = self.handle
         outer_attempt, attempt = self._attempt_now(), Attempt(request, end_time)
@@ -307,7 +307,9 @@ class BotocoreSender:
         self._calls.attempt, is_trusted = attempt, True
         try:
             attempt.end_time += _seconds_for_credentials(handle)
-            body: dict[str, Any] = getattr(handle.client, method_of(request.operation))(**request.parameters)
+            body: dict[str, object] = getattr(handle.client, method_of(request.operation))(
+                **request.parameters
+            )
             body.pop("ResponseMetadata", None)
             if not attempt.is_checked:  # a stub answered, which may omit members
                 body = checked(request, body, is_vouched=True)

@@ -205,7 +205,7 @@ class DirectSender:
             route.close()
         self.boto.close()
 
-    def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
+    def attempt(self, request: Request, seconds: float) -> dict[str, object]:
         end_time = time.monotonic() + seconds
         route = self._route
         if route is None or not route.is_still_valid():
@@ -228,7 +228,7 @@ class DirectSender:
             reply = send(route, request, body, self._skew, end_time)
         return self._checked_answer(request, reply)
 
-    def _checked_answer(self, request: Request, reply: HttpReply) -> dict[str, Any]:
+    def _checked_answer(self, request: Request, reply: HttpReply) -> dict[str, object]:
         """The members of a checked reply. After a damaged reply the connection is closed, and not used again."""
         is_trusted = False
         try:
@@ -356,7 +356,7 @@ class DirectSender:
         self._skew = skew
         return True
 
-    def _answer(self, request: Request, reply: HttpReply) -> dict[str, Any]:
+    def _answer(self, request: Request, reply: HttpReply) -> dict[str, object]:
         try:
             check_length_and_crc(reply.headers, reply.body, request.operation)
             if not reply.is_alone:

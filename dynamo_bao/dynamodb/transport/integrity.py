@@ -50,7 +50,7 @@ def require_alone(is_alone: bool, operation: str) -> None:
         )
 
 
-def parse_reply(body: bytes, operation: str) -> dict[str, Any]:
+def parse_reply(body: bytes, operation: str) -> dict[str, object]:
     """The JSON object of a successful reply, with binaries decoded; `DataFormatError` if it is not a JSON object."""
     try:
         parsed = json_module().loads(body)
@@ -71,7 +71,7 @@ def parse_reply(body: bytes, operation: str) -> dict[str, Any]:
     return parsed
 
 
-def parse_refusal(body: bytes, operation: str, reason: str) -> dict[str, Any]:
+def parse_refusal(body: bytes, operation: str, reason: str) -> dict[str, object]:
     """The members of an error reply.
 
     The reply of a firewall, for instance, has no such members: then the message is `reason` and the text's beginning.

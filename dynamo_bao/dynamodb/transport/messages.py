@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from attrs import Factory, define, evolve, field, frozen
@@ -44,14 +44,14 @@ class Deadline(float):
 class Clock:
     """The clock of the library: the time, and a way to wait. Tests use their own."""
 
-    now: Any = time.monotonic
-    sleep: Any = time.sleep
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
 
 
 class RowParser(Protocol):
     """Parses the items of a reply into rows (`dynamo_bao.dynamodb.rows.RowType`)."""
 
-    def parsed(self, body: bytes, operation: str) -> dict[str, Any] | None:
+    def parsed(self, body: bytes, operation: str) -> dict[str, object] | None:
         """The body of a reply with its items as rows; None if it holds anything that rows cannot hold."""
         ...
 
@@ -268,7 +268,7 @@ class FailedRequest(NamedTuple):
 class RequestSender(Protocol):
     """Makes single attempts. The transport above it decides whether to repeat them."""
 
-    def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
+    def attempt(self, request: Request, seconds: float) -> dict[str, object]:
         """Sends a request once and returns the body of its reply, checked, with typed values.
 
         Args:

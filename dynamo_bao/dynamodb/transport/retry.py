@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from dynamo_bao.dynamodb.service import READ_OPERATIONS
 from dynamo_bao.dynamodb.transport.backoff import Backoff
@@ -148,7 +148,7 @@ class _Sending:
         """The attempts that were made."""
         return Attempts(backoff.attempts, backoff.waited, tuple(self._throttlings))
 
-    def attempt(self) -> dict[str, Any]:
+    def attempt(self) -> dict[str, object]:
         """Makes one attempt."""
         try:
             seconds = max(self._deadline - self._clock.now(), 0.0)
@@ -163,7 +163,7 @@ class _Sending:
                     raise _unknown_outcome(self._request.operation) from failure.error
             raise
 
-    def attempt_again(self, error: Exception, backoff: Backoff) -> dict[str, Any]:
+    def attempt_again(self, error: Exception, backoff: Backoff) -> dict[str, object]:
         """Makes further attempts after a failed one; raises its error if no further attempt is allowed."""
         while self._wait(error, backoff):
             try:
