@@ -121,7 +121,8 @@ td.bad {{ color: var(--bad); }}
 <body>
 <h1>Last requests</h1>
 <p>The last {kept} requests that ended in this process, newest first; times are UTC. A request's name leads to
-its rounds.</p>
+its rounds. A round trip is one wait for DynamoDB, however many requests are sent together; RCU and WCU are capacity
+units of reads and writes.</p>
 <div class="scroll"><table>
 <thead><tr><th scope="col">at</th><th scope="col">request</th><th scope="col">status</th><th scope="col">tenant</th>\
 <th scope="col">round trips</th><th scope="col">requests</th><th scope="col">keys</th><th scope="col">cache hits</th>\
