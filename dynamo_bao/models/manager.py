@@ -6,7 +6,7 @@ import logging as standard_logging
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -142,7 +142,7 @@ class Manager:
 
     # --- models ----------------------------------------------------------------------------------
 
-    def _candidates(self) -> list[type[Instance]]:
+    def _candidates(self) -> Sequence[type[Instance]]:
         return all_models() if self._takes_all_models else self._listed_models
 
     def model_classes(self) -> dict[str, type[Any]]:
