@@ -12,7 +12,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, HTTPException
 from starlette.requests import HTTPConnection
@@ -118,7 +118,7 @@ Example:
 """
 
 
-def get_or_404(model: type[T], key: object = None, /, *, detail: str | None = None, **parts: Any) -> T:
+def get_or_404(model: type[T], key: object = None, /, *, detail: str | None = None, **parts: object) -> T:
     """The instance for a key, loaded at once, for ``def`` endpoints.
 
     Args:

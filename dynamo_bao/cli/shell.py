@@ -39,7 +39,7 @@ def shell(source: str | None, session: bool, embedded: bool, plain: bool, connec
                 _converse(_greeting(manager, session), names, plain)
 
 
-def _run(source: str, names: dict[str, Any]) -> None:
+def _run(source: str, names: dict[str, object]) -> None:
     """Runs code. If it raises an exception, prints Python's traceback and exits with 1."""
     try:
         exec(compile(source, "<bao shell>", "exec"), names)  # noqa: S102  # what the command is for
@@ -67,7 +67,7 @@ def _greeting(manager: Manager, session: bool) -> str:
     return "\n".join(lines)
 
 
-def _converse(greeting: str, names: dict[str, Any], plain: bool) -> None:
+def _converse(greeting: str, names: dict[str, object], plain: bool) -> None:
     if not plain and _with_ipython(greeting, names):
         return
     _complete_with_tab(names)
@@ -86,7 +86,7 @@ def _with_ipython(greeting: str, names: Mapping[str, object]) -> bool:
     return True
 
 
-def _complete_with_tab(names: dict[str, Any]) -> None:
+def _complete_with_tab(names: dict[str, object]) -> None:
     try:
         import readline
         import rlcompleter

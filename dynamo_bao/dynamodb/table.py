@@ -55,7 +55,7 @@ class Observers:
 
     on_request: list[Callable[[Any], object]] = Factory(list)
     on_flush: list[Callable[[Any], object]] = Factory(list)
-    warnings: dict[Any, RepeatedWarning] = Factory(dict)
+    warnings: dict[object, RepeatedWarning] = Factory(dict)
 
 
 @define(eq=False)

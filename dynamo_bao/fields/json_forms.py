@@ -65,7 +65,7 @@ def json_text(form: JsonForm) -> str:
     return json.dumps(form, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _form_of(kind: type[Any]) -> Callable[[Any], JsonForm]:
+def _form_of(kind: type[object]) -> Callable[[Any], JsonForm]:
     """The function that makes the forms of a class that is not in the table by itself."""
     own_form: Callable[[Any], JsonForm] | None = getattr(kind, "__bao_json_form__", None)
     if own_form is not None:
@@ -138,7 +138,7 @@ def _base64(value: bytes | bytearray | memoryview) -> str:
 
 
 # A subclass takes the form of the first class here that it extends, so `datetime` stands before `date`.
-_FORMS: Final[dict[type[Any], Callable[[Any], JsonForm]]] = {
+_FORMS: Final[dict[type[object], Callable[[Any], JsonForm]]] = {
     Enum: _enum_value,
     str: str.__str__,
     bool: bool,

@@ -135,7 +135,7 @@ class SetField(Field):
         except ValueError as error:
             raise MemberFault.at(" (a member)", error) from error
 
-    def _member_from_json(self, form: JsonForm) -> Any:
+    def _member_from_json(self, form: JsonForm) -> object:
         return form if self.element is None or form is None else self.element.from_json(form)
 
     def normalise_member(self, member: Any) -> Any:
@@ -191,12 +191,12 @@ class SetField(Field):
             raise QueryError(f"{self.model}.{self.name}: {error}", field=self.name) from error
         return self._stored_member(accepted)
 
-    def _stored_member(self, member: Any) -> AttributeValue:
+    def _stored_member(self, member: object) -> AttributeValue:
         assert self.element is not None
         return self.element.store_part(member)
 
 
-def _member_types(annotation: object) -> set[Any]:
+def _member_types(annotation: object) -> set[object]:
     """The classes of the members by an annotation."""
     (member,) = typing.get_args(annotation) or (Any,)
     members = typing.get_args(member) if typing.get_origin(member) in UNIONS else (member,)
@@ -279,7 +279,7 @@ class StringSetField(SetField):
     def from_dynamo(self, stored: AttributeValue) -> Any:
         return self.container(stored["SS"])
 
-    def _stored_member(self, member: Any) -> AttributeValue:
+    def _stored_member(self, member: object) -> AttributeValue:
         return {"S": member}
 
 
@@ -303,7 +303,7 @@ class NumberSetField(SetField):
             self.refuse_class(member, "members that are numbers")
         return to_builtin(member) if self.element is None else super().normalise_member(member)
 
-    def _member_from_json(self, form: JsonForm) -> Any:
+    def _member_from_json(self, form: JsonForm) -> object:
         is_decimal = self.element is None and isinstance(form, str)
         return decimal_of(form) if is_decimal else super()._member_from_json(form)
 
@@ -317,7 +317,7 @@ class NumberSetField(SetField):
             return super().from_dynamo(stored)
         return self.container(map(parse_number, stored["NS"]))
 
-    def _stored_member(self, member: Any) -> AttributeValue:
+    def _stored_member(self, member: object) -> AttributeValue:
         ((_, members),) = (self.to_dynamo({member}) or {}).items()
         return {"N": members[0]}
 

@@ -166,7 +166,7 @@ class _Import:
     _touched: bool = False
     """Whether any line may have been stored."""
 
-    def steps(self, state: dict[str, Any]) -> Iterator[JobProgress]:
+    def steps(self, state: dict[str, object]) -> Iterator[JobProgress]:
         with self.source.open("rb") as file:
             if state:
                 self._go_on(file, state)

@@ -243,7 +243,7 @@ def _texts(members: list[Any], kind: type[str]) -> list[str]:
     return texts
 
 
-_TAGS: Final[dict[str, tuple[type[Any], Callable[[Any], object]]]] = {
+_TAGS: Final[dict[str, tuple[type[object], Callable[[Any], object]]]] = {
     "S": (str, str),
     "N": (str, _checked),
     "BOOL": (bool, bool),

@@ -138,7 +138,7 @@ def _line(
     return Line(text, identity, values, item, f"{{{', '.join(filled)}}}")
 
 
-def _more_of(members: dict[str, Any]) -> Mapping[str, Any]:
+def _more_of(members: dict[str, object]) -> Mapping[str, Any]:
     more = members.pop(MORE, {})
     if not isinstance(more, dict):
         raise ValueError(f"has under {MORE!r} what is no object of attributes")

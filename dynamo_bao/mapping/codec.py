@@ -110,7 +110,7 @@ def loaded_value(field: Field, item: Item) -> object:
         return None if field.nullable and stored == {"NULL": True} else ABSENT
 
 
-def _key_value(field: Field, number: int, names: dict[str, Any]) -> str:
+def _key_value(field: Field, number: int, names: dict[str, object]) -> str:
     """An expression for a key field's value.
 
     For built-in kinds, the text of the key gives the value, which is in ``key_values``. For other kinds the
@@ -222,7 +222,7 @@ def _keys_first(fields: Iterable[Field], keys: Sequence[str]) -> list[Field]:
     return sorted(fields, key=lambda field: positions.get(field.name, len(positions)))
 
 
-def _fast_source(fields: Iterable[Field], keys: Sequence[str], names: dict[str, Any], rows: bool) -> str:
+def _fast_source(fields: Iterable[Field], keys: Sequence[str], names: dict[str, object], rows: bool) -> str:
     """The source of the fast decoder. After any exception it leaves the item to the careful decoder."""
     entries = [f"{STATE!r}: state"]
     for number, field in enumerate(fields):
@@ -257,7 +257,7 @@ _DECODER = """def decode(item, state, key_values):
 """
 
 
-def _decoded(field: Field, of: str, number: int, names: dict[str, Any], rows: bool = False) -> str:
+def _decoded(field: Field, of: str, number: int, names: dict[str, object], rows: bool = False) -> str:
     """An expression for a field's value. `of` is the expression for its stored value: a dict, or a row's value."""
     if field.decode_expr is not None and _type_of(field) is not None:
         return field.decode_expr.format(
@@ -283,7 +283,7 @@ def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
     return encode
 
 
-def _put_lines(field: Field, number: int, names: dict[str, Any], of: str) -> list[str]:
+def _put_lines(field: Field, number: int, names: dict[str, object], of: str) -> list[str]:
     """Lines that put the stored form of the variable `of`, which may be None, into ``item``."""
     value = _encoded(field, number, names, of)
     if value.startswith(f"f{number}("):  # the field's own function, which may return None
@@ -393,7 +393,7 @@ def compile_invalid_names(model: str, fields: Iterable[Field]) -> InvalidNames:
     return invalid_names
 
 
-def _encoded(field: Field, number: int, names: dict[str, Any], of: str) -> str:
+def _encoded(field: Field, number: int, names: dict[str, object], of: str) -> str:
     """An expression for the stored form of the variable `of`. It calls `to_dynamo` if a subclass changed the method."""
     if field.encode_expr is not None and encodes_by_expr(field):
         return field.encode_expr.format(v=of)
@@ -411,7 +411,7 @@ def _typed(field: Field) -> Callable[[Any], AttributeValue | None]:
     return convert
 
 
-def _absent(field: Field, number: int, names: dict[str, Any]) -> str:
+def _absent(field: Field, number: int, names: dict[str, object]) -> str:
     value = field.missing_value()
     if isinstance(value, IMMUTABLE):
         names[f"a{number}"] = value

@@ -109,7 +109,7 @@ def defines_last(kind: type, method: str, source: str) -> bool:
     return False
 
 
-def compiled(source: str, label: str, names: dict[str, Any]) -> dict[str, Any]:
+def compiled(source: str, label: str, names: dict[str, object]) -> dict[str, Any]:
     """Runs `source` with `names`, and returns `names` with its functions added.
 
     Tracebacks and debuggers show the source.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dynamo_bao.mapping.key_schema import ModelPrefix
 
 KeyPart = str | ModelPrefix
@@ -18,7 +16,7 @@ class KeyDeclaration:
         self.sort = sort
         self.name: str | None = None
 
-    def __set_name__(self, owner: type[Any], name: str) -> None:
+    def __set_name__(self, owner: type[object], name: str) -> None:
         if self.name is None or self.name == "primary_key":
             self.name = name
 
@@ -52,7 +50,7 @@ class ConstraintDeclaration:
         self.id = id
         self.name: str | None = None
 
-    def __set_name__(self, owner: type[Any], name: str) -> None:
+    def __set_name__(self, owner: type[object], name: str) -> None:
         self.name = name
 
     def __repr__(self) -> str:
@@ -76,7 +74,7 @@ class HasManyDeclaration:
     """
 
     def __init__(
-        self, index: str, through: str | type[Any] | None, model: str | type[Any] | None = None
+        self, index: str, through: str | type[object] | None, model: str | type[object] | None = None
     ) -> None:
         self.index = index
         self.through = through
@@ -84,11 +82,11 @@ class HasManyDeclaration:
         self.name = ""
         self.owner = ""
 
-    def __set_name__(self, owner: type[Any], name: str) -> None:
+    def __set_name__(self, owner: type[object], name: str) -> None:
         self.name, self.owner = name, owner.__name__
 
     @property
-    def target(self) -> str | type[Any] | None:
+    def target(self) -> str | type[object] | None:
         """The related model or its name, from ``HasMany["Post"](…)``; None if it was left out."""
         if self._model is not None:
             return self._model
@@ -100,5 +98,5 @@ class HasManyDeclaration:
         return f"HasMany[{_model_text(self.target)}]({self.index!r}{through})"
 
 
-def _model_text(model: str | type[Any] | None) -> str:
+def _model_text(model: str | type[object] | None) -> str:
     return model.__name__ if isinstance(model, type) else repr(model)

@@ -99,7 +99,7 @@ class UnresolvedAnnotation(Exception):
     """An annotation names something that is not defined yet."""
 
 
-def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> dict[str, FieldDeclaration]:
+def declared_fields(cls: type[object], reserved: Collection[str], frame: Any) -> dict[str, FieldDeclaration]:
     """The fields that one class body declares, in order, without those of its bases.
 
     Args:
@@ -133,12 +133,12 @@ def argument_names(kind: type[Field]) -> tuple[str, ...]:
     return ("condition",) if issubclass(kind, VersionField) else ("condition", "version")
 
 
-def _own_annotations(cls: type[Any]) -> dict[str, Any]:
+def _own_annotations(cls: type[object]) -> dict[str, Any]:
     """The annotations in the body of a class. Built-in classes have none."""
     return dict(getattr(cls, "__annotations__", {}))
 
 
-def has_fields(cls: type[Any]) -> bool:
+def has_fields(cls: type[object]) -> bool:
     """Whether the body of a class that is not a model has what would be fields in a model."""
     annotated = any(not _is_class_variable(annotation) for annotation in _own_annotations(cls).values())
     return annotated or any(isinstance(value, Field) for value in vars(cls).values())
@@ -181,7 +181,7 @@ def _check_name(model: str, name: str, reserved: Collection[str], field: type[Fi
     )
 
 
-def _check_declarations(cls: type[Any], reserved: Collection[str]) -> None:
+def _check_declarations(cls: type[object], reserved: Collection[str]) -> None:
     """Raises `ConfigurationError` if an index, a constraint or a relation would hide a method."""
     for name, value in vars(cls).items():
         if isinstance(value, HasManyDeclaration):
@@ -197,7 +197,7 @@ def _check_declarations(cls: type[Any], reserved: Collection[str]) -> None:
                 )
 
 
-def _check_to_many(cls: type[Any], relation: HasManyDeclaration, reserved: Collection[str]) -> None:
+def _check_to_many(cls: type[object], relation: HasManyDeclaration, reserved: Collection[str]) -> None:
     """Raises `ConfigurationError` if a relation to many has a name of the library, or names no model."""
     about, name = f"{cls.__name__}.{relation.name}", relation.name
     if name in reserved:
@@ -225,7 +225,7 @@ def camel_case(name: str) -> str:
 
 
 def compile_schema(
-    cls: type[Any], options: ModelOptions, declarations: Mapping[str, FieldDeclaration]
+    cls: type[object], options: ModelOptions, declarations: Mapping[str, FieldDeclaration]
 ) -> Schema:
     """The schema of a model class.
 
@@ -360,7 +360,7 @@ class _Keys:
         self._fields = fields
         self._javascript = key_format == "dynamo-bao"
 
-    def primary(self, cls: type[Any]) -> PrimaryKeySchema:
+    def primary(self, cls: type[object]) -> PrimaryKeySchema:
         declaration = next(
             (vars(base)["primary_key"] for base in cls.__mro__ if "primary_key" in vars(base)), None
         )
@@ -376,7 +376,7 @@ class _Keys:
                 )
         return PrimaryKeySchema(declaration.name, partition, sort)
 
-    def indexes(self, cls: type[Any]) -> dict[str, IndexSchema]:
+    def indexes(self, cls: type[object]) -> dict[str, IndexSchema]:
         indexes: dict[str, IndexSchema] = {}
         for name, declaration in _declarations(cls, IndexDeclaration):
             self._check_name(name)
@@ -392,7 +392,7 @@ class _Keys:
             indexes[name] = IndexSchema.of(name, declaration.id, *self._parts(declaration))
         return indexes
 
-    def constraints(self, cls: type[Any]) -> dict[str, UniqueConstraintSchema]:
+    def constraints(self, cls: type[object]) -> dict[str, UniqueConstraintSchema]:
         constraints: dict[str, UniqueConstraintSchema] = {}
         for name, declaration in _declarations(cls, ConstraintDeclaration):
             self._check_name(name)
@@ -445,7 +445,7 @@ class _Keys:
         return ConfigurationError(f"{self._model} {fault}", model=self._model)
 
 
-def _declarations(cls: type[Any], kind: type[Any]) -> list[tuple[str, Any]]:
+def _declarations(cls: type[object], kind: type[object]) -> list[tuple[str, Any]]:
     """The declarations of a kind in a class and its bases. A name in a subclass replaces that of its base."""
     declarations: dict[str, Any] = {}
     for base in reversed(cls.__mro__):

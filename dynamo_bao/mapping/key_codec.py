@@ -88,7 +88,7 @@ class KeyCodec:
 
     # --- from values -----------------------------------------------------------------------------
 
-    def from_values(self, tenant: str | None, values: Mapping[str, Any]) -> Identity:
+    def from_values(self, tenant: str | None, values: Mapping[str, object]) -> Identity:
         """The identity of an item with these normalised values.
 
         Raises:
@@ -101,7 +101,7 @@ class KeyCodec:
                 return identity
         return self._identity(tenant, [self._key_value(values, name) for name in self.names])
 
-    def _identity(self, tenant: str | None, values: Sequence[Any]) -> Identity:
+    def _identity(self, tenant: str | None, values: Sequence[object]) -> Identity:
         partition, sort = self._primary.partition, self._primary.sort
         if sort.field is None:
             text = partition.to_text(values[0])
@@ -134,7 +134,7 @@ class KeyCodec:
         lead = f"{tenant_mark(tenant)}{self._prefix}#"
         return lead + partition_text(text, self._model, self._primary.partition.field.name, len(lead))
 
-    def text_id(self, values: Mapping[str, Any]) -> object:
+    def text_id(self, values: Mapping[str, object]) -> object:
         """The primary id of an item with these values, if keys are plain texts and the values are valid."""
         text = values.get(self.names[0])
         return text if len(self.names) == 1 else f"{text}{SEPARATOR}{values.get(self.names[1])}"
@@ -249,7 +249,7 @@ class KeyCodec:
             self._accept(self._fields[name], self._key_value(values_by_name, name)) for name in self.names
         ]
 
-    def _key_value(self, values: Mapping[Any, Any], name: str) -> object:
+    def _key_value(self, values: Mapping[Any, object], name: str) -> object:
         value = values.get(name)
         if value is None:
             raise self._fields[name].error("is part of the key and needs a value", None)

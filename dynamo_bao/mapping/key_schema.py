@@ -43,7 +43,7 @@ class KeyComponent:
     to_text: Callable[[Any], str]
     from_text: Callable[[str], object]
 
-    def text(self, values: Mapping[str, Any]) -> str | None:
+    def text(self, values: Mapping[str, object]) -> str | None:
         """The part's text for a model's values. None if the field has no value."""
         if self.field is None:
             return self.prefix
@@ -137,7 +137,7 @@ class IndexSchema:
         owner = self.sort.field
         return sort_text(text, self.sort.model, owner.name if owner else self.name)
 
-    def keys(self, tenant: str | None, values: Mapping[str, Any]) -> Item:
+    def keys(self, tenant: str | None, values: Mapping[str, object]) -> Item:
         """Both key attributes for a model's values. Empty if a part has no value."""
         partition, sort = self.partition.text(values), self.sort.text(values)
         if partition is None or sort is None:

@@ -211,13 +211,15 @@ class Schema:
 
     # --- items -----------------------------------------------------------------------------------
 
-    def item(self, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> Item:
+    def item(self, tenant: str | None, identity: Identity, values: Mapping[str, object]) -> Item:
         """The whole stored item for a model's values: attributes, keys, index keys and iteration keys."""
         item = self.encode(values)
         self.complete(item, tenant, identity, values)
         return item
 
-    def complete(self, item: Item, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> None:
+    def complete(
+        self, item: Item, tenant: str | None, identity: Identity, values: Mapping[str, object]
+    ) -> None:
         """Adds the keys and the derived attributes to an item that has the attributes of its fields."""
         key = identity.key
         item[PK], item[SK] = {"S": key.pk}, {"S": key.sk}
@@ -245,7 +247,7 @@ class Schema:
             for item, values, (tenant, primary_id) in zip(items, all_values, owners, strict=True)
         ]
 
-    def derived(self, tenant: str | None, primary_id: str, values: Mapping[str, Any], item: Item) -> Item:
+    def derived(self, tenant: str | None, primary_id: str, values: Mapping[str, object], item: Item) -> Item:
         """The attributes that follow from others: index keys, iteration keys and the search text.
 
         Args:
@@ -312,7 +314,9 @@ class Schema:
         """The error for a field that cannot read its stored value."""
         return unreadable(self.name, primary_id or "", self.fields[name], attribute)
 
-    def accept_all(self, values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, object]:
+    def accept_all(
+        self, values: Mapping[str, object], names: Iterable[str] | None = None
+    ) -> dict[str, object]:
         """`values`, normalised and validated.
 
         Raises:

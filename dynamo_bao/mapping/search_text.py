@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Final
 
 from attrs import evolve, field, frozen
 
@@ -35,7 +35,7 @@ NORMALISATIONS: Final = (LOWER, FOLDED)
 _CAMEL: Final = {"caseSensitive": "case_sensitive", "minTermLength": "min_term_length"}
 
 
-def _field_names(names: Any) -> tuple[str, ...]:
+def _field_names(names: object) -> tuple[str, ...]:
     if isinstance(names, str) or not isinstance(names, Collection):
         raise ConfigurationError(f"searchable: fields={names!r}; give a list of field names.")
     for name in names:

@@ -30,7 +30,7 @@ class StoredItem:
     def __init__(
         self,
         item: Item,
-        values: Mapping[str, Any] | None = None,
+        values: Mapping[str, object] | None = None,
         decode: Callable[[Item], Mapping[str, object]] = lambda item: {},
     ) -> None:
         self.item = item
@@ -167,7 +167,9 @@ def form_of(field: Field, value: object) -> AttributeValue | None:
     return {"S": form} if isinstance(form, str) else form
 
 
-def remembered(schema: Schema, values: Mapping[str, Any], item: Stored) -> dict[str, HandedOutValue] | None:
+def remembered(
+    schema: Schema, values: Mapping[str, object], item: Stored
+) -> dict[str, HandedOutValue] | None:
     """The decoded values that must be remembered, because decoding the item again would fill in other values."""
     stored_item, handed_values = as_dict_item(item), dict[str, HandedOutValue]()
     for field in schema.unsteady:

@@ -149,7 +149,7 @@ def normalize_or_keep(field: Field, value: object) -> Any:
 
 
 def _slow_path(
-    model: type[Instance], instance: Any, values: tuple[Any, ...], further_values: Mapping[str, object]
+    model: type[Instance], instance: Any, values: tuple[object, ...], further_values: Mapping[str, object]
 ) -> None:
     """Continues a constructor that was called for a subclass of `model`, or with wrong arguments."""
     fields = schema_of(model).fields

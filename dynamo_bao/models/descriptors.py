@@ -27,7 +27,7 @@ class Create:
         return partial(_create, owner)  # type: ignore[return-value]
 
 
-def _create(model: type[T], values: Mapping[str, Any] | None = None, /, **fields: Any) -> T:
+def _create(model: type[T], values: Mapping[str, object] | None = None, /, **fields: object) -> T:
     return repository_of(model).create(values, **fields)
 
 

@@ -127,7 +127,7 @@ class Model(ModelOperations):
         if not is_lazy_class:
             build_model_class(cls, Model, HIDING, options, sys._getframe(1))
 
-    def __init__(self, /, **values: Any) -> None:
+    def __init__(self, /, **values: object) -> None:
         constructor_of(type(self))(self, **values)
 
     __init__.__bao_compiled__ = True  # type: ignore[attr-defined]  # a model's own takes its place
@@ -135,7 +135,7 @@ class Model(ModelOperations):
     # --- new instances ------------------------------------------------------------------------
 
     @classmethod
-    def from_dict(cls: type[M], values: Mapping[str, Any]) -> M:
+    def from_dict(cls: type[M], values: Mapping[str, object]) -> M:
         """A new, unsaved instance from field values.
 
         Args:
@@ -499,7 +499,7 @@ class Model(ModelOperations):
         twin: M = restore(*pickle_state(self, None))
         return twin
 
-    def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
+    def __deepcopy__(self: M, memo: dict[int, object]) -> M:
         self._ensure_loaded()
         twin: M = restore(*pickle_state(self, copy.deepcopy(state_of(self).group, memo)))
         return twin

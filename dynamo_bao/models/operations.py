@@ -141,7 +141,7 @@ class ModelOperations(Instance):
         *,
         condition: ConditionLike = None,
         version: str | None = None,
-        **fields: Any,
+        **fields: object,
     ) -> M:
         """Changes fields of a stored item, or parts of them, without loading it first.
 
@@ -194,7 +194,7 @@ class ModelOperations(Instance):
         return repository_of(cls).increment(key, condition=condition, **amounts)
 
     @classmethod
-    def upsert(cls: type[M], values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
+    def upsert(cls: type[M], values: Mapping[str, object] | None = None, /, **fields: object) -> M:
         """Updates the item with the key in the given fields, or creates it.
 
         Args:

@@ -98,7 +98,7 @@ def _serialised(model: type[Instance], value: Any, write: Callable[[Any], Any], 
 # --- bodies -----------------------------------------------------------------------------------------------
 
 
-def _new_instance(model: type[Instance], schema: Schema, values: Mapping[str, Any]) -> object:
+def _new_instance(model: type[Instance], schema: Schema, values: Mapping[str, object]) -> object:
     """A new instance with the values of a body. A read-only field without a default is None until it is assigned."""
     writable = {name: value for name, value in values.items() if not schema.fields[name].is_read_only}
     unset = {name: None for name, field in schema.fields.items() if field.is_read_only and needs_value(field)}

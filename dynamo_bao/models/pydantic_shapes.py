@@ -84,7 +84,7 @@ def with_required(schema: CoreSchema, needed: Sequence[str]) -> CoreSchema:
     return _changed(schema, json_schema)
 
 
-def title_and_doc(name: str, cls: type[Any]) -> JsonSchema:
+def title_and_doc(name: str, cls: type[object]) -> JsonSchema:
     """The name of a class, and what its docstring says. The docstring that a dataclass writes itself says nothing."""
     doc: str = vars(cls).get("__doc__") or ""
     is_written = doc and not doc.startswith(f"{cls.__name__}(")
@@ -221,7 +221,7 @@ def _fixed(**members: object) -> Callable[[Shapes, Any], CoreSchema]:
     return lambda shapes, field: _described(**members)
 
 
-_SHAPES: Final[dict[type[Any], Callable[[Shapes, Any], CoreSchema]]] = {
+_SHAPES: Final[dict[type[object], Callable[[Shapes, Any], CoreSchema]]] = {
     StringField: Shapes.text,
     UlidField: _fixed(type="string", pattern=_ULID_PATTERN),
     UuidField: _fixed(type="string", format="uuid"),

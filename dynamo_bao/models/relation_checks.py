@@ -126,7 +126,7 @@ def _check_through(
 
 
 def _model_named(
-    name: str | type[Any] | None,
+    name: str | type[object] | None,
     relation: HasManyDeclaration,
     candidates: list[type[Instance]],
     model: type[Instance],

@@ -36,7 +36,7 @@ class Related(RelatedDeclaration, Generic[R]):
         ...     user = Related["User"]("user_id")
     """
 
-    def __get__(self, instance: Any, owner: type[Any]) -> R:
+    def __get__(self, instance: Any, owner: type[object]) -> R:
         if instance is None:
             return self  # type: ignore[return-value]  # on the class it is the declaration
         return related(instance, self.field)  # type: ignore[no-any-return]

@@ -42,7 +42,7 @@ M = TypeVar("M", bound=Instance)
 class RepositoryRegistry(Protocol):
     """The part of a manager that a repository needs, to find the repositories of other models."""
 
-    def _related_repository(self, target: str | type[Any], owner: type[Instance]) -> Repository[Any]:
+    def _related_repository(self, target: str | type[object], owner: type[Instance]) -> Repository[Any]:
         """The repository of the model that a relation of the model `owner` points to."""
         ...
 

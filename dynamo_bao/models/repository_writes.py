@@ -51,7 +51,7 @@ class RepositoryWrites(Generic[M]):
     schema: Schema
     _probe: object
 
-    def create(self, values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
+    def create(self, values: Mapping[str, object] | None = None, /, **fields: object) -> M:
         """Stores a new item. It never overwrites a stored one.
 
         Args:
@@ -73,7 +73,9 @@ class RepositoryWrites(Generic[M]):
         with operation_on(None):
             return self._typed(carry_out(self._creation(instance, None, "create")))
 
-    def _merged_values(self, values: Mapping[Any, Any] | None, fields: Mapping[str, Any]) -> dict[Any, Any]:
+    def _merged_values(
+        self, values: Mapping[Any, object] | None, fields: Mapping[str, object]
+    ) -> dict[Any, Any]:
         """The values of a mapping and those given by keyword, in one dict.
 
         Raises:
@@ -172,7 +174,7 @@ class RepositoryWrites(Generic[M]):
         *,
         condition: ConditionLike = None,
         version: str | None = None,
-        **fields: Any,
+        **fields: object,
     ) -> M:
         """Changes fields of a stored item, or parts of them, without loading it first.
 
@@ -257,7 +259,7 @@ class RepositoryWrites(Generic[M]):
             )
         return self._update(key, condition, changes)
 
-    def upsert(self, values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
+    def upsert(self, values: Mapping[str, object] | None = None, /, **fields: object) -> M:
         """Updates the item with the key in the given fields, or creates it.
 
         Defaults are stored for fields that are not given: all of them in a new item, and in a stored one those that

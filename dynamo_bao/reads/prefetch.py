@@ -48,7 +48,7 @@ def peer_queries(query: Query, kind: QueryKind, session: Session) -> list[tuple[
     row_limit = None if query.related_only is None else settings.peer_limit
     room = kind.room(settings.query_limit, row_limit)
     room = min(room, settings.query_limit - max(1, len(session._loader.queries)))
-    queries: list[tuple[Any, Query]] = []
+    queries: list[tuple[object, Query]] = []
     for peer in _peers(parent, session) if room > 0 else ():
         if has_items(peer, kind):
             continue

@@ -90,7 +90,7 @@ class Placeholders:
         self.values[mark] = value
         return mark
 
-    def into(self, request: dict[str, Any]) -> None:
+    def into(self, request: dict[str, object]) -> None:
         """Puts the names and values that were registered into `request`."""
         if self.names:
             request["ExpressionAttributeNames"] = dict(zip(self.names.values(), self.names, strict=True))

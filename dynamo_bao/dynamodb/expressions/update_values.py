@@ -15,7 +15,7 @@ class ChangeValue:
     """A change that is passed instead of a new value."""
 
 
-def _listed(values: Iterable[Any]) -> tuple[Any, ...]:
+def _listed(values: Iterable[Any]) -> tuple[object, ...]:
     if isinstance(values, (str, bytes, dict)) or not isinstance(values, Iterable):
         raise QueryError(
             f"Append and Prepend take a list of members, not {type(values).__name__}; give [member]."
@@ -94,7 +94,7 @@ class Increment(ChangeValue):
     amount: int | float | Decimal = 1
 
 
-def _members(members: tuple[object, ...]) -> frozenset[Any]:
+def _members(members: tuple[object, ...]) -> frozenset[object]:
     alone = members[0] if len(members) == 1 else None
     listed = alone if isinstance(alone, (set, frozenset, list, tuple)) else members
     if not listed:
@@ -113,7 +113,7 @@ class AddMembers(ChangeValue):
         >>> User.update("42", {"tags": AddMembers("new", "active")})
     """
 
-    members: frozenset[Any]
+    members: frozenset[object]
 
     def __init__(self, *members: object) -> None:
         object.__setattr__(self, "members", _members(members))
@@ -130,7 +130,7 @@ class DropMembers(ChangeValue):
         >>> User.update("42", {"tags": DropMembers("new")})
     """
 
-    members: frozenset[Any]
+    members: frozenset[object]
 
     def __init__(self, *members: object) -> None:
         object.__setattr__(self, "members", _members(members))

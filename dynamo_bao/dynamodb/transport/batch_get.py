@@ -152,7 +152,7 @@ class _Fetch:
 
 
 def _request(keys: Keys, batch: Batch) -> Request:
-    tables: dict[str, dict[str, Any]] = {}
+    tables: dict[str, dict[str, object]] = {}
     for table, table_keys in keys.items():
         json = None if batch.rows is None else json_keys(table_keys)
         entry = tables[table] = {"Keys": [key.as_item() for key in table_keys] if json is None else json}

@@ -108,7 +108,7 @@ def _request(puts: Puts) -> Request:
     return Request(BATCH_WRITE_ITEM, parameters, True, keys=puts)
 
 
-def _members(items: Mapping[Key, Stored | None]) -> Any:
+def _members(items: Mapping[Key, Stored | None]) -> object:
     """The members of a request for one table: a list, or a piece of JSON."""
     values: Any = items.values()
     if type(next(iter(values))) is bytes:

@@ -56,17 +56,17 @@ class EventHookProbe:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._known_listeners: tuple[Any, dict[str, Listeners]] = (None, {})
+        self._known_listeners: tuple[object, dict[str, Listeners]] = (None, {})
         self._emitter = getattr(client.meta.events, "_emitter", client.meta.events)
         self._service = client.meta.service_model.service_id.hyphenize()
         self._endpoint: Any = getattr(client, "_endpoint", None)
-        self._session: Any = getattr(self._endpoint, "http_session", None)
-        self._original: Any = original_of(self._session)
+        self._session: object = getattr(self._endpoint, "http_session", None)
+        self._original: object = original_of(self._session)
         self._kinds = type(client), type(self._endpoint), type(self._original)
         self._pools = connection_pools()
         self._untouched = self._functions() if all(map(is_botocores, self._functions())) else None
 
-    def _functions(self) -> tuple[Any, ...]:
+    def _functions(self) -> tuple[object, ...]:
         """The botocore functions and classes that tracing libraries replace, as currently installed."""
         client, endpoint, session = self._kinds
         pool, encrypted = self._pools
