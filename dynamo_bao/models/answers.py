@@ -40,7 +40,7 @@ class Step:
     field: str
 
 
-def field_values(instance: Any) -> dict[str, Any]:
+def field_values(instance: Instance) -> dict[str, Any]:
     """The current field values of an instance, by field name."""
     values = instance.__dict__
     return {name: values[name] for name in schema_of(type(instance)).fields if name in values}
@@ -57,7 +57,7 @@ def load_answer(instance: Any) -> None:
     require_readable(instance)
 
 
-def answer(instance: Any, names: Iterable[str] | None = None) -> dict[str, Any]:
+def answer(instance: Instance, names: Iterable[str] | None = None) -> dict[str, Any]:
     """The values of an instance by field name, with those of some relations.
 
     Args:
@@ -71,7 +71,7 @@ def answer(instance: Any, names: Iterable[str] | None = None) -> dict[str, Any]:
     return _answer(instance, names, _unchanged)
 
 
-def json_answer(instance: Any, names: Iterable[str] | None = None) -> dict[str, JsonForm]:
+def json_answer(instance: Instance, names: Iterable[str] | None = None) -> dict[str, JsonForm]:
     """`answer` with the JSON form of each value."""
     return _answer(instance, names, _json_form)
 
@@ -84,7 +84,7 @@ def _json_form(field: Field, value: object) -> JsonForm:
     return None if value is None else field.to_json(value)
 
 
-def _answer(instance: Any, names: Iterable[str] | None, convert: Convert) -> dict[str, object]:
+def _answer(instance: Instance, names: Iterable[str] | None, convert: Convert) -> dict[str, object]:
     if names is None:
         return _with_relations(instance, {}, convert)
     repository = repository_for(instance)
@@ -130,7 +130,7 @@ def _has_values(target: Any) -> bool:
 # --- names of relations -----------------------------------------------------------------------------------
 
 
-def _relation(instance: Any, name: str) -> object:
+def _relation(instance: Instance, name: str) -> object:
     """The target of a relation, which may be pending."""
     return related(instance, name) if name in schema_of(type(instance)).fields else getattr(instance, name)
 

@@ -48,7 +48,7 @@ def assign(instance: Any, name: str, value: object, library: type[Instance]) -> 
         raise _assignment_error(schema.name, name, schema.fields, library)
 
 
-def _assign_field(instance: Any, field: Field, value: object, key_names: Container[str]) -> None:
+def _assign_field(instance: Instance, field: Field, value: object, key_names: Container[str]) -> None:
     state = instance.__dict__.get(STATE)
     if state is not None:
         if field.name in key_names:
@@ -135,7 +135,7 @@ def deletion_error(model: str, name: str) -> AttributeError:
     return AttributeError(f"{model}.{name} is a field and cannot be deleted; assign None.")
 
 
-def check_key_assignment(instance: Any, name: str, value: object) -> None:
+def check_key_assignment(instance: Instance, name: str, value: object) -> None:
     """Raises `ValidationError` for a new value of a key field of a stored instance."""
     state = state_of(instance)
     if state.status is Status.TRANSIENT or instance.__dict__.get(name) == value:

@@ -110,7 +110,7 @@ def _new_instance(model: type[Instance], schema: Schema, values: Mapping[str, ob
     return instance
 
 
-def _check_key(schema: Schema, instance: Any) -> None:
+def _check_key(schema: Schema, instance: Instance) -> None:
     """Raises `ValidationError` if no item can have the key of a new instance."""
     values = instance_dict(instance)
     if all(values.get(name) is not None for name in schema.key_names):

@@ -17,7 +17,7 @@ from dynamo_bao.runtime.compat import Never, Unpack
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.scope import operation_in, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Instance, Relation, RelationOrigin, Status, state_of
+from dynamo_bao.session.state import Instance, Relation, RelationOrigin, RelationTarget, Status, state_of
 
 R = TypeVar("R")
 
@@ -41,7 +41,7 @@ class Related(RelatedDeclaration, Generic[R]):
             return self  # type: ignore[return-value]  # on the class it is the declaration
         return related(instance, self.field)  # type: ignore[no-any-return]
 
-    def __set__(self, instance: Any, value: object) -> None:
+    def __set__(self, instance: object, value: object) -> None:
         setattr(instance, self.field, getattr(value, "primary_id", value))
 
 
@@ -80,7 +80,7 @@ class HasMany(HasManyDeclaration, Generic[R]):
     @overload
     def __get__(self, instance: object, owner: type[object]) -> QueryResult[R]: ...
 
-    def __get__(self, instance: object, owner: type[object]) -> HasMany[R] | QueryResult[R]:
+    def __get__(self, instance: Any, owner: type[object]) -> HasMany[R] | QueryResult[R]:
         if instance is None:
             return self
         repository: Repository[Any] = _repository(instance)
@@ -99,7 +99,7 @@ class HasMany(HasManyDeclaration, Generic[R]):
         )
 
 
-def related(instance: Any, field: str) -> Any:
+def related(instance: Instance, field: str) -> Any:
     """The related instance of a relation field, or None if it is not set. It is loaded when a field is read."""
     repository: Repository[Any] = _repository(instance)
     repository._target_repository(field)
@@ -122,7 +122,11 @@ def related(instance: Any, field: str) -> Any:
 
 
 def _find(
-    repository: Repository[Any], instance: Any, target: Any, field: str, session: Session | None
+    repository: Repository[Any],
+    instance: Instance,
+    target: RelationTarget,
+    field: str,
+    session: Session | None,
 ) -> Any:
     mapper, identity, tenant = target
     if session is None:
@@ -137,12 +141,12 @@ def _find(
     return target_instance
 
 
-def _repository(instance: Any) -> Repository[Any]:
+def _repository(instance: Instance) -> Repository[Any]:
     mapper = state_of(instance).mapper
     return mapper if isinstance(mapper, Repository) else repository_of(type(instance))
 
 
-def load_related(instance: Any, names: Iterable[str] | None) -> None:
+def load_related(instance: Instance, names: Iterable[str] | None) -> None:
     """Loads the targets of the named relation fields (all of them by default), in one round."""
     repository = _repository(instance)
     if names is not None:
@@ -158,7 +162,7 @@ def load_related(instance: Any, names: Iterable[str] | None) -> None:
     load_relations([EagerLoad([instance], names)], session, kind=None)
 
 
-def _load_of_new(instance: Any, relation: Relation) -> None:
+def _load_of_new(instance: Instance, relation: Relation) -> None:
     """Loads a relation of an instance that is not stored."""
     if relation.is_to_many:
         len(getattr(instance, relation.name))
@@ -173,14 +177,14 @@ def relation_names_of(repository: Repository[Any]) -> list[str]:
     return [field.name for field in repository.schema.fields.values() if isinstance(field, RelatedField)]
 
 
-def get_related(instance: Any, field: str) -> Any:
+def get_related(instance: Instance, field: str) -> Any:
     """The related instance if it is loaded, else None. It sends no request."""
     _repository(instance)._target_repository(field)
     cached = remembered_related(instance, field)
     return cached if cached is not None and state_of(cached).status is not Status.PENDING else None
 
 
-def get_or_load_related(instance: Any, field: str) -> Any:
+def get_or_load_related(instance: Instance, field: str) -> Any:
     """The related instance, loaded at once; None if the relation is not set."""
     target = related(instance, field)
     if target is not None:

@@ -33,7 +33,7 @@ from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.session.peers import forget_items, remember_items, remembered_items
 from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of, session_for_instance
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Instance, ModelMapper, Relation, Status, state_of
+from dynamo_bao.session.state import Instance, Relation, RelationTarget, Status, state_of
 from dynamo_bao.writes.hooks import probe_of
 
 M = TypeVar("M", bound=Instance)
@@ -315,7 +315,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             require_present(state)
         return instance
 
-    def _load_instance(self, instance: Any) -> None:
+    def _load_instance(self, instance: Instance) -> None:
         """Loads a pending instance.
 
         Raises:
@@ -327,7 +327,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             self._load(instance)
         require_present(state)
 
-    def _load(self, instance: Any) -> None:
+    def _load(self, instance: Instance) -> None:
         state = state_of(instance)
         session = session_for_instance(state, "find")
         if session is not None and session is state.session:
@@ -596,7 +596,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         shape = repository._index_named(relation.index)
         return repository, shape, None if through is None else repository._association_target(shape)
 
-    def _related_items(self, instance: Any, relation: HasManyDeclaration) -> QueryResult[Any]:
+    def _related_items(self, instance: Instance, relation: HasManyDeclaration) -> QueryResult[Any]:
         """The result of a relation to many instances. No request is sent before it is used."""
         state = state_of(instance)
         earlier_result: QueryResult[Any] | None = remembered_items(instance, relation)
@@ -612,7 +612,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             result._is_explicit = True
         return result
 
-    def _announced_items(self, instance: Any, name: str, session: Session) -> QueryResult[Any]:
+    def _announced_items(self, instance: Instance, name: str, session: Session) -> QueryResult[Any]:
         """The result of a relation to many instances, stored at `instance`, to be loaded explicitly."""
         relation = _member_of(self.model, name)
         assert isinstance(relation, HasManyDeclaration)
@@ -632,7 +632,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         model: Any = self.model
         return str(model.__bao_options__.table_type)
 
-    def _related_target(self, instance: Any, field: str) -> tuple[ModelMapper, Identity, str | None] | None:
+    def _related_target(self, instance: Instance, field: str) -> RelationTarget | None:
         """The repository, identity and tenant that a relation points to, or None if it is not set.
 
         Nothing is loaded.

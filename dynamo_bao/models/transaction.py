@@ -19,7 +19,7 @@ from dynamo_bao.session.context import BatchContext, current_session
 from dynamo_bao.session.requests import send
 from dynamo_bao.session.scope import current_transaction, operation_in, resolve_scope_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Status, identity_of, state_of
+from dynamo_bao.session.state import Instance, Status, identity_of, state_of
 from dynamo_bao.writes.change_factory import ConditionLike, checked_condition, write_of
 from dynamo_bao.writes.changes import Change, ConditionCheck
 from dynamo_bao.writes.executor import Send, WriteExecution
@@ -47,7 +47,7 @@ class Transaction:
         self._changes_by_item: dict[object, Change] = {}
         self.is_open = True
 
-    def require(self, instance: Any, condition: ConditionLike = None) -> None:
+    def require(self, instance: Instance, condition: ConditionLike = None) -> None:
         """Requires that an item which the transaction does not write is stored and fulfils a condition.
 
         The check is part of the transaction. If it fails, nothing is written.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
 from dynamo_bao.mapping.key_schema import UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.session.state import state_of
+from dynamo_bao.session.state import Instance, state_of
 
 
 def constraint_named(schema: Schema, name: str) -> UniqueConstraintSchema:
@@ -39,7 +37,7 @@ def stored_value(constraint: UniqueConstraintSchema, value: object) -> Attribute
     return attribute
 
 
-def has_value(instance: Any, constraint: UniqueConstraintSchema, attribute: AttributeValue) -> bool:
+def has_value(instance: Instance, constraint: UniqueConstraintSchema, attribute: AttributeValue) -> bool:
     """Whether the item of an instance has a unique value, as the guard of the value says."""
     item = state_of(instance).dict_item() or {}
     return same_stored(item.get(str(constraint.field.attribute)), attribute)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY
 from dynamo_bao.dynamodb.keys import Key
@@ -111,7 +111,7 @@ def _spelled(
     return None if items is None else (keys, items)
 
 
-def has_generated_key(schema: Schema, state: State, values: Mapping[str, Any]) -> bool:
+def has_generated_key(schema: Schema, state: State, values: Mapping[str, object]) -> bool:
     """Whether a new object can be stored without a condition: no other item can have its key, and it has no guards."""
     if schema.constraints or schema.version_field or not state.generated_keys:
         return False

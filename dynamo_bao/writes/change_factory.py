@@ -83,7 +83,9 @@ ConditionLike = Mapping[str, object] | Condition | None
 """A condition as callers give it: a dict, an expression, or none."""
 
 
-def sender(session: Session | None, database: Database, subject: ItemRef, instance: Any = None) -> Send:
+def sender(
+    session: Session | None, database: Database, subject: ItemRef, instance: Instance | None = None
+) -> Send:
     """A function that sends the requests of a write, each as a round of the session.
 
     Args:
@@ -110,7 +112,9 @@ def _send_for(
 # --- create -----------------------------------------------------------------------------------------
 
 
-def creation_of(mapper: ModelMapper, instance: Any, condition: ConditionLike, operation: str) -> CreateChange:
+def creation_of(
+    mapper: ModelMapper, instance: Instance, condition: ConditionLike, operation: str
+) -> CreateChange:
     """The change that stores a new instance. Its result is the session's instance for the key."""
     session, tenant = resolve_scope(mapper.database, mapper.schema.name, operation)
     check_tenant(instance, operation)
@@ -124,7 +128,7 @@ def creation_in(
     session: Session | None,
     mapper: ModelMapper,
     tenant: str | None,
-    instance: Any,
+    instance: Instance,
     condition: Condition,
     by_save: bool,
 ) -> CreateChange:
@@ -146,7 +150,7 @@ def creation_in(
 
 
 def _completed(
-    schema: Schema, tenant: str | None, identity: Identity, values: Mapping[str, Any], stored: Item | None
+    schema: Schema, tenant: str | None, identity: Identity, values: Mapping[str, object], stored: Item | None
 ) -> Item:
     """The complete item for accepted values.
 
@@ -170,7 +174,7 @@ def creation_for(session: Session, entry: PendingWrite) -> CreateChange:
 # --- save -------------------------------------------------------------------------------------------
 
 
-def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
+def saving_of(instance: Instance, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
     """The change of a save; None if nothing changed and no option asks for a write."""
     values = instance_dict(instance)
     state: State = values[STATE]
@@ -226,7 +230,7 @@ def _conditioned(change: SaveChange) -> None:
     """Makes a save in a transaction require that the changed fields are still stored as they were loaded."""
     stored_item, fields = change.stored_item, change.subject.schema.fields
     assert stored_item is not None
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     assumed: dict[str, AttributeValue | None] = {}
     for name, value in change.changes.items():
         field = fields[name]
@@ -239,7 +243,7 @@ def _conditioned(change: SaveChange) -> None:
 
 
 def _changes(
-    instance: Any, schema: Schema, names: list[str], loaded: LoadedSnapshot | None
+    instance: Instance, schema: Schema, names: list[str], loaded: LoadedSnapshot | None
 ) -> dict[str, object]:
     """The accepted values of changed fields by name. Counters, sets and documents have differences instead."""
     values = instance_dict(instance)
@@ -249,7 +253,7 @@ def _changes(
     for name, value in accepted.items():
         if not (isinstance(values[name], set) and values[name] == value):
             values[name] = value
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     for name in names:
         field, value = schema.fields[name], accepted[name]
         if loaded is not None and isinstance(field, _COMPARED):
@@ -265,7 +269,7 @@ _COMPARED = (MapField, ListField, NestedField, CounterField, SetField)
 """Kinds of fields of which a save can send less than the whole value."""
 
 
-def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot) -> object:
+def _difference(instance: Instance, field: Field, value: Any, loaded: LoadedSnapshot) -> object:
     """The change of a field of `_COMPARED` with a new value: this value, or its difference to the loaded value."""
     if not loaded.is_readable(field):
         return value  # an unreadable value has no difference to it
@@ -321,7 +325,7 @@ def _decoded(field: Field, form: AttributeValue | None) -> object:
     return field.missing_value() if form is None else field.from_dynamo(form)
 
 
-def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item) -> Assumed:
+def _version_assumed(schema: Schema, changes: Mapping[str, object], stored: Item) -> Assumed:
     """The assumption that the stored version is the loaded one. Changes of counters and set members alone need none."""
     field = schema.version_field
     if field is None:
@@ -382,7 +386,7 @@ def _update_loaded(
     mapper: ModelMapper,
     session: Session,
     subject: ItemRef,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     condition: Condition,
     assumed_version: Assumed,
     defaults: Mapping[str, object],
@@ -416,7 +420,11 @@ def _assumed_version(schema: Schema, version: object) -> Assumed:
 
 
 def deleting_of(
-    mapper: ModelMapper, key: object, condition: ConditionLike, instance: Any, version: object = None
+    mapper: ModelMapper,
+    key: object,
+    condition: ConditionLike,
+    instance: Instance | None,
+    version: object = None,
 ) -> DeleteChange:
     """The change of a delete, by a key or by an instance."""
     schema = mapper.schema

@@ -46,6 +46,7 @@ from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created,
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.state import (
+    Instance,
     ModelMapper,
     State,
     Status,
@@ -223,16 +224,16 @@ class CreateChange(Change):
     creates_or_deletes = True
 
     _shared_states: Sequence[SharedState] = ()
-    _replaced_instance: Any = None
+    _replaced_instance: Instance | None = None
 
     def __init__(
         self,
         mapper: ModelMapper,
         session: Session | None,
         subject: ItemRef,
-        instance: Any,
+        instance: Instance,
         condition: Condition,
-        values: Mapping[str, Any],
+        values: Mapping[str, object],
         stored_form: Stored,
         by_save: bool,
     ) -> None:
@@ -246,7 +247,7 @@ class CreateChange(Change):
         """The item that will be stored. Do not change it."""
         return as_dict_item(self.stored_form)
 
-    def with_values(self, values: Mapping[str, Any]) -> CreateChange:
+    def with_values(self, values: Mapping[str, object]) -> CreateChange:
         """A copy of the change with other (validated) values."""
         change = copy.copy(self)
         change.values = values
@@ -322,9 +323,9 @@ class SaveChange(Change):
         mapper: ModelMapper,
         session: Session | None,
         subject: ItemRef,
-        instance: Any,
+        instance: Instance,
         condition: Condition,
-        changes: Mapping[str, Any],
+        changes: Mapping[str, object],
         reindex: bool = False,
     ) -> None:
         super().__init__(mapper, session, subject, instance, condition)
@@ -417,7 +418,7 @@ class UpdateChange(Change):
     reread: Callable[[Change], Item]
     """Reads the item of the change, for a write that did not return it."""
 
-    def __init__(self, *arguments: Any, changes: Mapping[str, Any]) -> None:
+    def __init__(self, *arguments: Any, changes: Mapping[str, object]) -> None:
         super().__init__(*arguments)
         self.changes = changes
 
@@ -510,7 +511,7 @@ class ConditionCheck(Change):
 
 
 def _partitions_after(
-    subject: ItemRef, index: IndexSchema, changes: Mapping[str, Any], before: Collection[str] | None
+    subject: ItemRef, index: IndexSchema, changes: Mapping[str, object], before: Collection[str] | None
 ) -> Collection[str] | None:
     """The partitions of an index with an item: those in `before`, and the one after changes; None if unknown."""
     name = index.partition.name
@@ -550,7 +551,7 @@ def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoEr
 class SharedState:
     """Lets an older instance share the state and values of a newer one, until `end` is called."""
 
-    def __init__(self, older: Any, newer: Any) -> None:
+    def __init__(self, older: Instance, newer: Instance) -> None:
         self._older = older
         self._newer = newer
         self._original_dict = older.__dict__
@@ -584,7 +585,7 @@ class UpdateByKeyChange(UpdateChange):
     """
 
     def __init__(
-        self, *arguments: object, changes: Mapping[str, Any], defaults: Mapping[str, object]
+        self, *arguments: object, changes: Mapping[str, object], defaults: Mapping[str, object]
     ) -> None:
         super().__init__(*arguments, changes=changes)
         if defaults:
@@ -636,12 +637,12 @@ class UpdateByKeyChange(UpdateChange):
         return instance
 
 
-def lacking(schema: Schema, item: Item, defaults: Mapping[str, object]) -> dict[str, Any]:
+def lacking(schema: Schema, item: Item, defaults: Mapping[str, object]) -> dict[str, object]:
     """The defaults for which a stored item has no attribute."""
     return {name: value for name, value in defaults.items() if str(schema.fields[name].attribute) not in item}
 
 
-def defaults_beside(schema: Schema, names: Collection[str]) -> dict[str, Any]:
+def defaults_beside(schema: Schema, names: Collection[str]) -> dict[str, object]:
     """The defaults of the fields that an upsert does not name.
 
     Optional fields are left out, because a missing attribute is their value None. Fields that update themselves are

@@ -8,7 +8,6 @@ stored item.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from attrs import evolve, frozen
 
@@ -139,7 +138,7 @@ def _with_later_edit(edits: list[Edit], later: Edit) -> list[Edit]:
     return [*(edit for edit in edits if edit not in inside), later]
 
 
-def is_long(changes: Mapping[str, Any]) -> bool:
+def is_long(changes: Mapping[str, object]) -> bool:
     """Whether the changed parts may be too many for one expression, so that the stored item must be known."""
     length = 0
     for change in changes.values():

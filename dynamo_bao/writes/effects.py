@@ -16,7 +16,7 @@ from dynamo_bao.writes.plans import CounterDelta, SetDelta
 
 
 def applied(
-    schema: Schema, stored: Item | None, changes: Mapping[str, Any], loaded: StoredItem | None = None
+    schema: Schema, stored: Item | None, changes: Mapping[str, object], loaded: StoredItem | None = None
 ) -> Item | None:
     """The item after changes, computed from the loaded item; None if it cannot be known.
 

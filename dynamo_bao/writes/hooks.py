@@ -82,7 +82,9 @@ def _part(plugin: object, name: str) -> Any:
     return plugin.get(name) if isinstance(plugin, Mapping) else getattr(plugin, name, None)
 
 
-def run(model: object, hook: str, subject: Any, options: Mapping[str, object], instance: Any = None) -> None:
+def run(
+    model: object, hook: str, subject: Any, options: Mapping[str, object], instance: Instance | None = None
+) -> None:
     """Calls a hook of the model, if there is an instance, and then of its plugins in order.
 
     Args:

@@ -82,7 +82,7 @@ class _PlanBuilder:
 
 
 def plan_create(
-    subject: ItemRef, values: Mapping[str, Any], condition: Condition, item: Item | None = None
+    subject: ItemRef, values: Mapping[str, object], condition: Condition, item: Item | None = None
 ) -> WritePlan:
     """Puts a new item, and the guards of its unique values. An item with the key must not exist.
 
@@ -171,7 +171,7 @@ class SetDelta:
 
 def plan_update(
     subject: ItemRef,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     stored_item: StoredItem | None,
     condition: Condition,
     *,
@@ -204,7 +204,7 @@ _FEWER_PATHS = (MAX_PATHS, 40, 15, 5)
 
 def _plan_update(
     subject: ItemRef,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     stored_item: StoredItem | None,
     condition: Condition,
     reindex: bool,
@@ -230,7 +230,7 @@ def _plan_update(
 def _put_derived(
     draft: _PlanBuilder,
     subject: ItemRef,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     stored_item: StoredItem | None,
     reindex: bool,
 ) -> None:
@@ -281,7 +281,7 @@ def _put_fields(
                 update.set_[str(field.attribute)] = stored
 
 
-def _share_of_paths(changes: Mapping[str, Any], max_paths: int) -> int:
+def _share_of_paths(changes: Mapping[str, object], max_paths: int) -> int:
     """How many paths each changed document may have, if all of them together may have `max_paths`."""
     numbers = [len(value.edits) for value in changes.values() if type(value) is Parts]
     return sum(numbers) if sum(numbers) <= max_paths else max(1, max_paths // len(numbers))
@@ -326,7 +326,7 @@ def _with_indexed_counters(
     }
 
 
-def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
+def needs_source(schema: Schema, changes: Mapping[str, object]) -> bool:
     """Whether a change by key must read the item first, for its unique values, search text or index keys."""
     if not schema.source_names.isdisjoint(changes) and (
         any(constraint.field.name in changes for constraint in schema.constraints.values())
@@ -403,7 +403,7 @@ def _put_half(
     index: IndexSchema,
     changed_part: KeyComponent,
     other_part: KeyComponent,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     stored_item: StoredItem | None,
 ) -> None:
     assert other_part.field is not None
@@ -422,7 +422,7 @@ def _put_half(
 
 
 def _put_other_keys(
-    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], stored_item: StoredItem
+    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, object], stored_item: StoredItem
 ) -> None:
     """Writes the keys that do not depend on changed fields, and removes those of former indexes.
 
@@ -443,7 +443,7 @@ def _put_other_keys(
 def _put_search_text(
     draft: _PlanBuilder,
     schema: Schema,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     stored_item: StoredItem | None,
     reindex: bool,
 ) -> None:
@@ -470,7 +470,11 @@ def _put_search_text(
 
 
 def _put_constraints(
-    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], stored_item: StoredItem, reindex: bool
+    draft: _PlanBuilder,
+    subject: ItemRef,
+    changes: Mapping[str, object],
+    stored_item: StoredItem,
+    reindex: bool,
 ) -> None:
     for constraint in subject.schema.constraints.values():
         field = constraint.field

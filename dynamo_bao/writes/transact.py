@@ -14,6 +14,7 @@ from dynamo_bao.dynamodb.service import (
     MAX_TRANSACTION_ACTIONS,
     MAX_TRANSACTION_BYTES,
     TRANSACT_WRITE_ITEMS,
+    Item,
 )
 from dynamo_bao.dynamodb.transport.error_mapping import TransactionCancelled
 from dynamo_bao.dynamodb.transport.messages import Request
@@ -151,7 +152,7 @@ def _check_size(combined: TransactionPlan) -> None:
         )
 
 
-def _content(action: Action) -> dict[str, Any]:
+def _content(action: Action) -> Item:
     if action.item is not None:
         return action.item
     return {} if action.update is None else {**action.update.set_, **action.update.add}
