@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 endif
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
+EXAMPLES_READY := $(VENV)/.ready-examples
 BENCH_READY := $(VENV)/.ready-bench
 MUTANTS_READY := $(VENV)/.ready-mutants
 WORKERS ?= 2
@@ -26,15 +27,20 @@ help:  ## this list
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed; say which: make PYTHON=python3.12 …" if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -qq --upgrade pip
 
+# The first thing that a newcomer runs: only what it imports, and not compiled, as it imports few modules of that.
 $(DEMO_READY): setup.cfg | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install -qq --no-compile -e '.[examples]'  # it imports few of their modules
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -e '.[demo]'
 	@touch $@
 
-$(READY): setup.cfg | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install -qq -e '.[dev]'
+$(EXAMPLES_READY): setup.cfg | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[examples]'
 	@touch $@ $(DEMO_READY)
+
+$(READY): setup.cfg | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install -qq --upgrade pip
+	$(BIN)/python -m pip install -qq -e '.[dev]'
+	@touch $@ $(DEMO_READY) $(EXAMPLES_READY)
 
 $(BENCH_READY): setup.cfg $(READY)
 	$(BIN)/python -m pip install -qq -e '.[bench]'
@@ -50,10 +56,10 @@ demo: $(DEMO_READY)  ## load the metadata of all installed packages and show how
 serve: $(DEMO_READY)  ## the same as web pages with their traces, on http://127.0.0.1:5000
 	$(BIN)/python -m examples.package_explorer serve
 
-orders: $(DEMO_READY)  ## the orders of two shops as web pages in Flask, on http://north.localhost:5000
+orders: $(EXAMPLES_READY)  ## the orders of two shops as web pages in Flask, on http://north.localhost:5000
 	$(BIN)/python -m examples.orders serve
 
-orders-api: $(DEMO_READY)  ## the same for programs in FastAPI, on http://127.0.0.1:5000/docs
+orders-api: $(EXAMPLES_READY)  ## the same for programs in FastAPI, on http://127.0.0.1:5000/docs
 	$(BIN)/python -m examples.orders serve --fastapi
 
 engines: $(READY)  ## fetch the DynamoDB engines that the tests run on
