@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from attrs import define, frozen
 
@@ -47,7 +47,7 @@ class Node:
     value: Any
     line: int
 
-    def plain(self) -> Any:
+    def plain(self) -> object:
         """The value as built-in types, without nodes."""
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
@@ -104,10 +104,24 @@ def parse(text: str, file: str, budget: Budget) -> Node:
         ) from error
 
 
+class _Mark(Protocol):
+    line: int
+
+
+class _Event(Protocol):
+    """What is used of an event of PyYAML. Only a scalar has the last two members."""
+
+    start_mark: _Mark
+    anchor: str | None
+    tag: str | None
+    implicit: tuple[bool, bool]
+    value: str
+
+
 class _Composer:
     """Builds nodes from events. It checks each event once, before it uses it."""
 
-    def __init__(self, events: Iterator[Any], file: str, budget: Budget) -> None:
+    def __init__(self, events: Iterator[_Event], file: str, budget: Budget) -> None:
         self._events = events
         self._file = file
         self._budget = budget
@@ -127,7 +141,7 @@ class _Composer:
             )
         return node
 
-    def _node(self, event: Any, depth: int) -> Node:
+    def _node(self, event: _Event, depth: int) -> Node:
         self._check(event, depth)
         line = event.start_mark.line + 1
         if isinstance(event, self._yaml.SequenceStartEvent):
@@ -152,7 +166,7 @@ class _Composer:
             entries[name] = Node(self._node(next(self._events), depth + 1).value, line)
         return entries
 
-    def _key(self, event: Any, depth: int) -> str:
+    def _key(self, event: _Event, depth: int) -> str:
         self._check(event, depth)
         if not isinstance(event, self._yaml.ScalarEvent):
             raise self._fault("a key must be a string, not a list or a mapping.", event)
@@ -163,7 +177,7 @@ class _Composer:
             raise self._fault(f"a key is longer than {MAX_NAME} characters; shorten it.", event)
         return name
 
-    def _check(self, event: Any, depth: int) -> None:
+    def _check(self, event: _Event, depth: int) -> None:
         if isinstance(event, self._yaml.AliasEvent):
             raise self._fault(f"*{event.anchor} is an alias; write its value here instead.", event)
         if event.anchor is not None:
@@ -180,7 +194,7 @@ class _Composer:
                 f"has more than the {MAX_NODES:,} values that model files may have together.", event
             )
 
-    def _scalar(self, event: Any) -> Any:
+    def _scalar(self, event: _Event) -> bool | int | float | str | None:
         text = event.value
         if not event.implicit[0]:
             return text
@@ -194,5 +208,5 @@ class _Composer:
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         return text
 
-    def _fault(self, why: str, event: Any) -> ModelFileError:
+    def _fault(self, why: str, event: _Event) -> ModelFileError:
         return ModelFileError(why, file=self._file, line=event.start_mark.line + 1)
