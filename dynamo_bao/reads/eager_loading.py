@@ -14,7 +14,7 @@ from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.reads.query import Query
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.session.context import BatchContext
-from dynamo_bao.session.hydration import InvalidRow
+from dynamo_bao.session.hydration import InvalidRow, LoadedRow
 from dynamo_bao.session.peers import make_peers, remember_related, remembered_related
 from dynamo_bao.session.pending_queries import PendingQuery
 from dynamo_bao.session.scope import operation_in
@@ -42,7 +42,7 @@ class PagedResult(PendingQuery, Protocol):
         """The rows of the received page, up to the limit."""
         ...
 
-    def _append_page(self, page: Sequence[Instance]) -> None:
+    def _append_page(self, page: Sequence[LoadedRow]) -> None:
         """Adds the instances of the received page."""
         ...
 
@@ -64,7 +64,7 @@ class EagerLoad:
         weakly: whether targets of relation fields stay cached only while other code holds them.
     """
 
-    instances: Sequence[Any]
+    instances: Sequence[Instance]
     paths: Iterable[str] | None
     weakly: bool = False
 
@@ -175,11 +175,11 @@ def _target(instance: Instance, field: str, session: Session, weakly: bool) -> A
 # --- pages of replies -------------------------------------------------------------------------------------
 
 
-Pages = list[tuple[PagedResult, list[Any]]]
+Pages = list[tuple[PagedResult, list[LoadedRow]]]
 """Results, each with the instances of the page that it has received."""
 
 
-def load_pages(results: Iterable[object], session: Session | None) -> None:
+def load_pages(results: Iterable[Any], session: Session | None) -> None:
     """Turns the received pages of some results into instances, and loads the requested relations.
 
     Rows of the same index that came together are peers, like the rows of one page.
@@ -188,8 +188,8 @@ def load_pages(results: Iterable[object], session: Session | None) -> None:
         _load_pages(results, session)
 
 
-def _load_pages(results: Iterable[Any], session: Session | None) -> None:
-    groups: dict[tuple[Any, ...], Pages] = {}
+def _load_pages(results: Iterable[PagedResult], session: Session | None) -> None:
+    groups: dict[tuple[object, ...], Pages] = {}
     for result in results:
         if result._reply is None:
             continue
@@ -261,7 +261,7 @@ def _eager_loads(group: Pages) -> Iterator[EagerLoad]:
             yield EagerLoad(used_rows, [query.related_only], weakly=not is_used)
 
 
-def _targets(rows: Sequence[Any], field: str) -> list[Any]:
+def _targets(rows: Sequence[LoadedRow], field: str) -> list[LoadedRow]:
     """The stored targets of a relation of some rows; an `InvalidRow` stays in the list."""
     targets = [row if type(row) is InvalidRow else remembered_related(row, field) for row in rows]
     return [

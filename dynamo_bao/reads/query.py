@@ -23,7 +23,7 @@ from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
 from dynamo_bao.reads.key_conditions import Shape, key_condition, partition_text, split_condition
 from dynamo_bao.runtime.compat import Unpack
-from dynamo_bao.session.hydration import InvalidRow, hydrate, instances_from_rows
+from dynamo_bao.session.hydration import InvalidRow, LoadedRow, hydrate, instances_from_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
 from dynamo_bao.session.scope import active_session, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
@@ -284,7 +284,7 @@ class Query:
         """The session for the next page: the query's own session while it is open, else the current one."""
         return active_session(self.session, self.mapper.database, self.mapper.schema.name, "query", self.name)
 
-    def instances(self, items: Sequence[ReplyItem], session: Session | None) -> list[Any]:
+    def instances(self, items: Sequence[ReplyItem], session: Session | None) -> list[LoadedRow]:
         """The items of one page as instances: cached ones of the session, new ones, or `InvalidRow` objects."""
         mapper, tenant = self.mapper, self.tenant
         rows = instances_from_rows(mapper, tenant, items)
@@ -293,7 +293,7 @@ class Query:
         instances = [row if type(row) is InvalidRow else self._canonical(row, session) for row in rows]
         return [instance for instance in instances if instance is not None]
 
-    def _canonical(self, instance: Instance, session: Session) -> Any:
+    def _canonical(self, instance: Instance, session: Session) -> Instance | None:
         """The session's instance for a row, loaded from it if it is pending; None if the session deleted the item."""
         row = state_of(instance)
         assert row.key is not None and row.raw_item is not None and not isinstance(row.raw_item, bytes)

@@ -22,7 +22,7 @@ from dynamo_bao.reads.list_answers import ListAnswer
 from dynamo_bao.reads.prefetch import is_shared, peer_queries, register_parents
 from dynamo_bao.reads.query import Query, QueryOptions
 from dynamo_bao.runtime.compat import Unpack
-from dynamo_bao.session.hydration import InvalidRow, reached
+from dynamo_bao.session.hydration import InvalidRow, LoadedRow, reached
 from dynamo_bao.session.partitions import Prefetch, RememberedQuery
 from dynamo_bao.session.peers import remember_items
 from dynamo_bao.session.query_kinds import PrefetchFigures, QueryKind
@@ -307,7 +307,7 @@ class QueryResult(ListAnswer, Generic[M]):
         limit = self._query.limit
         return rows if limit is None else rows[: limit - self._count]
 
-    def _append_page(self, page: Sequence[Instance]) -> None:
+    def _append_page(self, page: Sequence[LoadedRow]) -> None:
         """Adds the instances of the received page, and moves to the next page."""
         assert self._reply is not None
         body, rows, limit = self._reply.parsed, self._rows_wanted(), self._query.limit

@@ -54,6 +54,10 @@ class InvalidRow:
     error: DataFormatError
 
 
+LoadedRow = Instance | InvalidRow
+"""A row of a reply, loaded."""
+
+
 def reached(row: T | InvalidRow) -> T:
     """Returns an instance unchanged; raises `DataFormatError` for an `InvalidRow`."""
     if type(row) is InvalidRow:
@@ -71,13 +75,13 @@ def loaded_instance(mapper: ModelMapper, identity: Identity, tenant: str | None,
 
 def instances_from_rows(
     mapper: ModelMapper, tenant: str | None, items: Sequence[ReplyItem]
-) -> list[Instance | InvalidRow]:
+) -> list[LoadedRow]:
     """Instances of `mapper`'s model for stored items, which are identified by their table keys.
 
     An item whose key is not a key of the model becomes an `InvalidRow`.
     """
     schema, model = mapper.schema, mapper.model
-    instances: list[Instance | InvalidRow] = []
+    instances: list[LoadedRow] = []
     are_dicts = bool(items) and isinstance(items[0], dict)  # all of them have one form
     decode: Any = schema.decode if are_dicts else schema.decode_row
     identity_at, sets_of, unsteady = schema.keys.of_table_key[tenant], schema.sets_of, schema.unsteady
