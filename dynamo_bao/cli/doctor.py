@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import click
 from attrs import Factory, define
@@ -35,7 +35,7 @@ class _Report:
 
     findings: Findings
     passed: list[str] = Factory(list)
-    facts: dict[str, Any] = Factory(dict)
+    facts: dict[str, object] = Factory(dict)
 
     @property
     def problems(self) -> int:

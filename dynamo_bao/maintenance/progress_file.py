@@ -25,9 +25,9 @@ class ProgressFile:
     """
 
     path: Path
-    about: Mapping[str, Any]
+    about: Mapping[str, object]
 
-    def begin(self, *, resume: bool, restart: bool) -> dict[str, Any] | None:
+    def begin(self, *, resume: bool, restart: bool) -> dict[str, object] | None:
         """The state to continue from; None to start.
 
         Args:
@@ -118,7 +118,7 @@ def synced(file: Any) -> None:
     os.fsync(file.fileno())
 
 
-def work_on(database: Database, job: str, model: str, tenant: str | None) -> dict[str, Any]:
+def work_on(database: Database, job: str, model: str, tenant: str | None) -> dict[str, object]:
     """Describes a job, for its progress file. The same table name at another endpoint is another table."""
     client: Any = getattr(getattr(database.transport, "wire", None), "client", None)
     endpoint = None if client is None else client.meta.endpoint_url

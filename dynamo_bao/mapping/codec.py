@@ -178,7 +178,7 @@ def compile_differing(model: str, fields: Iterable[Field]) -> Differing:
     A value that is not the same, in type too, may still have the same stored form. The function returns None for an
     item with a stored value that a field cannot read.
     """
-    names: dict[str, Any] = {**NAMES, "_SCALARS": SCALARS, "_ABSENT": ABSENT, "_is_alike": is_alike}
+    names: dict[str, object] = {**NAMES, "_SCALARS": SCALARS, "_ABSENT": ABSENT, "_is_alike": is_alike}
     lines = ["    names, current = [], values.get", "    try:", "        get = item.get"]
     for number, field in enumerate(fields):
         stored, absent = _usual(_decoded(field, "s", number, names)), _absent(field, number, names)

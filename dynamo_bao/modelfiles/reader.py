@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from attrs import frozen
 
@@ -231,7 +230,7 @@ def _check_prefix(model: ModelDescription) -> None:
         raise _model_error(model, str(error).replace("prefix=", "modelPrefix: ")) from None
 
 
-def class_body(model: ModelDescription) -> dict[str, Any]:
+def class_body(model: ModelDescription) -> dict[str, object]:
     """The attributes of a model's class body, without its fields."""
     primary = PrimaryKey(model.primary.partition, model.primary.sort)
     body: dict[str, object] = {"primary_key": primary}

@@ -42,7 +42,7 @@ def constructor_of(model: Any) -> Constructor:
 
 def _compile(model: type[Instance], schema: Schema) -> Constructor:
     fields = list(schema.fields.values())
-    names: dict[str, Any] = {
+    names: dict[str, object] = {
         **NAMES,
         "_NOTHING": NOTHING,
         "_model": model,
@@ -94,7 +94,7 @@ def _is_required(field: Field) -> bool:
     )
 
 
-def _parameters(fields: Iterable[Field], names: dict[str, Any]) -> Iterable[str]:
+def _parameters(fields: Iterable[Field], names: dict[str, object]) -> Iterable[str]:
     """The parameters. A parameter has a default if that is the same for every instance."""
     for number, field in enumerate(fields):
         default = "_NOTHING"
@@ -107,7 +107,7 @@ def _parameters(fields: Iterable[Field], names: dict[str, Any]) -> Iterable[str]
 
 
 def _default_lines(
-    field: Field, number: int, schema: Schema, names: dict[str, Any], slow_path_line: str
+    field: Field, number: int, schema: Schema, names: dict[str, object], slow_path_line: str
 ) -> list[str]:
     """Lines that give a field its default if it has no value."""
     if _is_required(field) or f"first{number}" in names:
@@ -121,7 +121,7 @@ def _default_lines(
     return [f"    if v{number} is _NOTHING:", *lines]
 
 
-def _acceptance_lines(field: Field, number: int, names: dict[str, Any], slow_path_line: str) -> list[str]:
+def _acceptance_lines(field: Field, number: int, names: dict[str, object], slow_path_line: str) -> list[str]:
     """Lines that accept a value by a fast check, or let the field convert it. A missing value takes the slow path."""
     v = f"v{number}"
     names[f"field{number}"] = field

@@ -148,7 +148,7 @@ def repository_of(model: type[M]) -> Repository[M]:
     )
 
 
-def preferred(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> list[type[Any]]:
+def preferred(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> list[type[Instance]]:
     """The models that a relation of `owner` may mean by a name: those of its own module, else all of the name.
 
     A name is the stored name of a model, or the name of its class if no model is stored under it.
@@ -158,7 +158,7 @@ def preferred(name: str, candidates: list[type[Instance]], owner: type[Instance]
     return [model for model in matches if model.__module__ == owner.__module__] or matches
 
 
-def choose(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> type[Any]:
+def choose(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> type[Instance]:
     """The model that a relation of `owner` names: the one of its own module, else the only one.
 
     Raises:

@@ -68,7 +68,9 @@ def _check_key_part(field: RelatedField, candidates: list[type[Instance]], model
     )
 
 
-def _check_to_many(relation: HasManyDeclaration, candidates: list[type[Instance]], model: type[Any]) -> None:
+def _check_to_many(
+    relation: HasManyDeclaration, candidates: list[type[Instance]], model: type[Instance]
+) -> None:
     """Raises `ConfigurationError` unless a relation to many has a model, and an index that relates to `model`."""
     target = _model_named(relation.target, relation, candidates, model)
     queried_model = target
@@ -104,9 +106,9 @@ def _check_through(
     relation: HasManyDeclaration,
     mapping_model: Any,
     shape: IndexSchema | PrimaryKeySchema,
-    target: type[Any],
+    target: type[Instance],
     candidates: list[type[Instance]],
-    model: type[Any],
+    model: type[Instance],
 ) -> None:
     schema = schema_of(mapping_model)
     if mapping_model.__bao_options__.table_type != "mapping":

@@ -36,7 +36,7 @@ def get_item(
 ) -> tuple[ReplyItem | None, Capacity]:
     """Reads one item at once. Returns the item, which may be a row, and the consumed capacity. The session only
     counts the request."""
-    parameters: dict[str, Any] = {
+    parameters: dict[str, object] = {
         "TableName": mapper.database.table_name,
         "Key": identity.key.as_item(),
         "ReturnConsumedCapacity": "TOTAL",

@@ -68,7 +68,7 @@ def register_objects(
     """
     schema, key_of, tenant = mapper.schema, None, None
     entries: list[PendingWrite] = []
-    new: dict[Key, Any] = {}
+    new: dict[Key, Instance] = {}
     for instance in instances:
         values = instance_dict(instance)
         state: State = values[STATE]
@@ -536,7 +536,7 @@ def _apply_results(changes: Sequence[Change], outcome: CommitOutcome) -> None:
 
 
 def _partial_commit_error(
-    changes: Sequence[Change], outcome: CommitOutcome, errors: dict[Any, Exception]
+    changes: Sequence[Change], outcome: CommitOutcome, errors: dict[Change, Exception]
 ) -> CommitError:
     figures = outcome.figures(changes)
     details = " | ".join(f"{change.subject}: {error}" for change, error in list(errors.items())[:10])

@@ -41,7 +41,7 @@ def combined(changes: Iterable[Change]) -> list[Change]:
     return list(changes_by_item.values())
 
 
-def combine(changes_by_item: dict[Any, Change], change: Change) -> None:
+def combine(changes_by_item: dict[object, Change], change: Change) -> None:
     """Adds a change to a mapping with one change for each item.
 
     Args:

@@ -105,7 +105,7 @@ class EmbeddedEngine:
         except NotPlainError:
             return self._written_by_moto(request, method, lambda: result)
 
-    def _written_by_moto(self, request: Any, method: str, outcome: Callable[[], Any]) -> Any:
+    def _written_by_moto(self, request: Any, method: str, outcome: Callable[[], object]) -> Any:
         """The answer with a result or an error that is known already."""
         from moto.core.request import normalize_request
 

@@ -130,7 +130,7 @@ def _replace(module: ModuleType, name: str, wrap: Callable[[Callable[..., Any]],
         setattr(module, name, wrap(getattr(module, name)))
 
 
-def _retype(node: object, kinds: Mapping[type, type]) -> None:
+def _retype(node: object, kinds: Mapping[type[object], type[object]]) -> None:
     """Gives the nodes of a condition the classes that compare by type."""
     node.__class__ = kinds.get(type(node), type(node))
     for part in vars(node).values():
@@ -139,7 +139,7 @@ def _retype(node: object, kinds: Mapping[type, type]) -> None:
                 _retype(member, kinds)
 
 
-def _kinds() -> dict[type, type]:
+def _kinds() -> dict[type[object], type[object]]:
     """For each class of moto's conditions, the subclass that compares by type."""
     from moto.dynamodb import comparisons as theirs
 
@@ -177,7 +177,7 @@ def _kinds() -> dict[type, type]:
     def contains(self: Any, item: Item) -> bool:
         return _contains(value_of(self.attr, item), value_of(self.operand, item))
 
-    methods: dict[type, Callable[[Any, Item], bool]] = {
+    methods: dict[type[object], Callable[[Any, Item], bool]] = {
         theirs.OpEqual: equal,
         theirs.OpNotEqual: different,
         theirs.FuncBetween: between,
