@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from attrs import Factory, define, field
@@ -55,7 +55,7 @@ class Observers:
 
     on_request: list[Callable[[Any], object]] = Factory(list)
     on_flush: list[Callable[[Any], object]] = Factory(list)
-    warnings: dict[object, RepeatedWarning] = Factory(dict)
+    warnings: dict[Hashable, RepeatedWarning] = Factory(dict)
 
 
 @define(eq=False)
