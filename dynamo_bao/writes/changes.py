@@ -10,6 +10,7 @@ import copy
 import logging
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -161,11 +162,20 @@ class Change:
         return ()
 
     def _partitions_before(self, index: IndexSchema) -> Collection[str] | None:
-        """The partition of an index with the item before the change, if any; None if it is unknown."""
+        """The partition of an index with the item before the change, if any; None if it is unknown.
+
+        After a write of a transaction, the item in memory has new fields beside old index keys. Both count then.
+        """
         if self.stored_item is None:
             return None
-        key = self.stored_item.item.get(index.pk_name)
-        return () if key is None else (key["S"],)
+        item, field = self.stored_item.item, index.partition.field
+        partitions = [item[index.pk_name]["S"]] if index.pk_name in item else []
+        attribute = None if field is None else item.get(str(field.attribute))
+        if field is not None and attribute is not None:
+            with suppress(Exception):  # a value that the field cannot read is in no partition
+                text = index.partition.to_text(field.from_dynamo(attribute))
+                partitions.append(index.pk_text(self.subject.tenant, text))
+        return partitions
 
     def apply_result(self, stored: ReplyItem | None) -> Any:
         """Updates the instances in memory to the stored item, and returns the instance for the caller."""

@@ -1011,3 +1011,14 @@ def test_a_result_that_runs_with_another_after_a_write_is_dropped_by_the_next(se
         assert len(User.find("u03").posts) == 3
         Post.create(post_id="newer", user_id="u02", rank=10)
         assert len(waiting) == 5
+
+
+def test_a_write_after_a_transaction_drops_both_partitions(sent: Wire) -> None:
+    """A post that a transaction has moved, and that is deleted then, is missing where it has been last."""
+    with run_with_batch_context():
+        with transaction():
+            _move(Post.find("p030"), "u04")
+        user = User.find("u04")
+        assert ids(user.posts) == ["p030", "p040", "p041", "p042"]
+        Post.find("p030").delete()
+        assert ids(user.posts) == ["p040", "p041", "p042"]
