@@ -487,7 +487,8 @@ class QueryResult(ListAnswer, Generic[M]):
         return len(self._items)
 
     def __bool__(self) -> bool:
-        return any(self._received_chunks()) or self._count > 0
+        counts_only = "Select" in self._query.parameters  # then there are no items
+        return any(self._received_chunks()) or (counts_only and self._count > 0)
 
     @overload
     def __getitem__(self, index: int) -> M: ...

@@ -1003,6 +1003,18 @@ def test_targets_that_were_fetched_for_a_tag_are_forgotten_with_its_result(sent:
         assert tags[3].posts[0] is found
 
 
+@pytest.mark.parametrize("fetch", ["one", "peers"])
+def test_a_result_is_false_if_none_of_its_targets_is_stored(fetch: Any, sent: Wire) -> None:
+    """Also if the mapping items are still there, and the same in each form of the question."""
+    Tag.create(tag_id="t0")
+    Tagging.create(post_id="p000", tag_id="t0")
+    Post.delete("p000")
+    with run_with_batch_context(fetch=fetch):
+        posts = Tag.find("t0").posts
+        assert not posts
+        assert (len(posts), posts.first(), list(posts)) == (0, None, [])
+
+
 def test_a_result_that_runs_with_another_after_a_write_is_dropped_by_the_next(sent: Wire) -> None:
     """A pending result belongs to what the context remembers from its request on, whatever was written before."""
     with run_with_batch_context():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -98,6 +99,15 @@ RECORDS = {
     "gamma": "gamma.py,sha256=123,0\n",
     "evil": f"{HOSTILE}.py,,5\n",
 }
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """The program sets the level of the library's log for its process, which other tests share."""
+    logger = logging.getLogger("dynamo_bao")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture
