@@ -374,7 +374,7 @@ class _Keys:
                 raise self._error(
                     f"has the key field {part.field.name!r}, which may be None; a key needs a value."
                 )
-        return PrimaryKeySchema(declaration.name, partition, sort)
+        return PrimaryKeySchema(declaration.name or "primary_key", partition, sort)
 
     def indexes(self, cls: type[object]) -> dict[str, IndexSchema]:
         indexes: dict[str, IndexSchema] = {}

@@ -86,9 +86,9 @@ class KeyComponent:
 
 @frozen(eq=False)
 class PrimaryKeySchema:
-    """How the primary key is made."""
+    """Both parts of a primary key, and its query name: ``"primary_key"``, or a second name from the class body."""
 
-    name: str | None
+    name: str
     partition: KeyComponent
     sort: KeyComponent
 

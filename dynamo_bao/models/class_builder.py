@@ -177,8 +177,8 @@ def _compile(model: Any) -> Schema:
 def _generated_members(schema: Schema) -> dict[str, object]:
     """The members that the library generates for a model: ``query_by_status``, ``find_by_email``, ``user``."""
     names: dict[str, Any] = {f"query_{index}": _index_query(index) for index in schema.indexes}
-    if schema.primary.name not in (None, "primary_key"):
-        names[f"query_{schema.primary.name}"] = _index_query(str(schema.primary.name))
+    if schema.primary.name != "primary_key":
+        names[f"query_{schema.primary.name}"] = _index_query(schema.primary.name)
     for constraint in schema.constraints.values():
         names[f"find_by_{constraint.field.name}"] = _unique_find(constraint.name)
     for field in schema.fields.values():

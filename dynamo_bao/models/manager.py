@@ -279,7 +279,7 @@ class Manager:
             for shape in (*schema.indexes.values(), *named_keys):
                 owner = shape.partition.field
                 parent = self._parent(owner, model) if isinstance(owner, RelatedField) else None
-                if parent is None or shape.name is None:
+                if parent is None:
                     continue
                 schema_of(parent).has_relations = True
                 _add_method(parent, parent_query_name(shape.name), query_method(model, shape.name))

@@ -8,11 +8,11 @@ from typing import Any
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.declarations import HasManyDeclaration
-from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.registry import models as all_models, preferred
 from dynamo_bao.models.repository import to_many_of
+from dynamo_bao.reads.key_conditions import Shape
 from dynamo_bao.session.state import Instance
 
 
@@ -105,7 +105,7 @@ def _check_to_many(
 def _check_through(
     relation: HasManyDeclaration,
     mapping_model: Any,
-    shape: IndexSchema | PrimaryKeySchema,
+    shape: Shape,
     target: type[Instance],
     candidates: list[type[Instance]],
     model: type[Instance],
@@ -144,13 +144,13 @@ def _model_named(
     )
 
 
-def _indexes_of(schema: Schema) -> dict[str, IndexSchema | PrimaryKeySchema]:
+def _indexes_of(schema: Schema) -> dict[str, Shape]:
     """What a relation to many can query, by name."""
-    return {**schema.indexes, schema.primary.name or "primary_key": schema.primary}
+    return {**schema.indexes, schema.primary.name: schema.primary}
 
 
 def _relates_to(
-    shape: IndexSchema | PrimaryKeySchema,
+    shape: Shape,
     candidates: list[type[Instance]],
     owner: type[Instance],
     model: type[Instance],
@@ -160,7 +160,7 @@ def _relates_to(
     return isinstance(field, RelatedField) and model in _targets(field, candidates, owner)
 
 
-def _partition_text(shape: IndexSchema | PrimaryKeySchema) -> str:
+def _partition_text(shape: Shape) -> str:
     return "the prefix of the model" if shape.partition.field is None else repr(shape.partition.name)
 
 

@@ -443,8 +443,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
 
     def _unknown_index(self, name: str) -> QueryError:
         """The error for an index that the model does not have."""
-        named = [self.schema.primary.name or "primary_key"]
-        hint = suggestion(name, [*self.schema.indexes, *named])
+        hint = suggestion(name, [*self.schema.indexes, self.schema.primary.name])
         return QueryError(f'Index "{name}" not found in {self.schema.name} model.{hint}', index=name)
 
     # --- unique values ---------------------------------------------------------------------------

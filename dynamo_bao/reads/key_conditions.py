@@ -42,7 +42,7 @@ def partition_text(mapper: ModelMapper, shape: Shape, tenant: str | None, value:
     Raises:
         QueryError: if the field refuses the value.
     """
-    text = _partition_text(shape.partition, plain_operand(value), shape.name or "primary_key")
+    text = _partition_text(shape.partition, plain_operand(value), shape.name)
     if isinstance(shape, IndexSchema):
         return shape.pk_text(tenant, text)
     return mapper.schema.keys.partition_key(tenant, text)
@@ -67,7 +67,7 @@ def key_condition(
     partition_condition = Compare(attribute_of(pk_name), "=", {"S": partition})
     if sort_condition is None:
         return partition_condition, EMPTY
-    name = shape.name or "primary_key"
+    name = shape.name
     if shape.sort.field is None:
         raise QueryError(f"{name} has no sort key field; leave the sort condition out.", index=name)
     condition = _sort_condition(shape.sort.field.name, sort_condition, mapper.database.strict_filters)

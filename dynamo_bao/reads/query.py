@@ -120,7 +120,7 @@ class Query:
         Raises:
             QueryError: for any invalid argument.
         """
-        session, tenant = _session_and_tenant(mapper, shape.name or "primary_key", through)
+        session, tenant = _session_and_tenant(mapper, shape.name, through)
         partition = partition_text(mapper, shape, tenant, value)
         parent = None if through is None else weakref.ref(through)
         return cls._in(mapper, shape, session, tenant, partition, sort_condition, options, parent)
@@ -219,7 +219,7 @@ class Query:
     @property
     def name(self) -> str:
         """The index's name in the model."""
-        return self.shape.name or "primary_key"
+        return self.shape.name
 
     @property
     def is_narrowed(self) -> bool:
@@ -312,7 +312,7 @@ class Query:
 
 def _require_options(shape: Shape, options: QueryOptions) -> None:
     """Raises `QueryError` for an option that no query has, or that is invalid by itself."""
-    name = shape.name or "primary_key"
+    name = shape.name
     for option in options:
         if option not in QueryOptions.__annotations__:
             hint = suggestion(option, QueryOptions.__annotations__)

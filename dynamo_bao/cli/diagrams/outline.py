@@ -239,7 +239,7 @@ def _patterns(name: str, schema: Schema, table_type: str) -> Iterator[AccessPatt
     for constraint in schema.constraints.values():
         field = constraint.field.name
         yield AccessPattern(f"{name}.find_by_{field}({field})", constraint.id)
-    if schema.primary.name not in (None, "primary_key"):
+    if schema.primary.name != "primary_key":
         yield from _queries(name, schema, table_type, schema.primary, "key")
     for index in schema.indexes.values():
         yield from _queries(name, schema, table_type, index, index.id)
@@ -260,7 +260,7 @@ def _queries(
     owner, ordered_by = shape.partition.field, None if shape.sort.field is None else shape.sort.field.name
     argument = "" if owner is None else owner.name
     yield AccessPattern(f"{name}.query_{shape.name}({argument})", source, ordered_by)
-    if not isinstance(owner, RelatedField) or shape.name is None:
+    if not isinstance(owner, RelatedField):
         return
     parent = words_of(owner.target_name)
     yield AccessPattern(f"{parent}.{parent_query_name(shape.name)}()", source, ordered_by)
