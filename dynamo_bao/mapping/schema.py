@@ -68,6 +68,7 @@ class Schema:
         key_only_size: how many entries the ``__dict__`` of an instance has that knows its key only.
         keys: the keys of its items.
         changeable: the fields that are not part of the primary key.
+        relation_names: the relation fields.
         has_relations: whether instances remember their peers, because they have a relation in one direction or both.
         documents: the fields whose values decoding may not give back exactly.
         unsteady: the fields that fill in values while they decode.
@@ -104,6 +105,7 @@ class Schema:
     unsteady: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
     sets_of: Callable[[Mapping[str, Any]], object] | None = field(init=False)
+    relation_names: tuple[str, ...] = field(init=False)
     has_relations: bool = field(init=False)
     key_only_size: int = field(init=False)
     single_key_name: str = field(init=False)
@@ -128,7 +130,8 @@ class Schema:
         self.unsteady = tuple(f for f in self.fields.values() if f.may_fill)
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, SetField))
         self.sets_of = itemgetter(*self.set_names) if self.set_names else None
-        self.has_relations = any(isinstance(f, RelatedField) for f in self.fields.values())
+        self.relation_names = tuple(f.name for f in self.fields.values() if isinstance(f, RelatedField))
+        self.has_relations = bool(self.relation_names)
         versions = (f for f in self.fields.values() if isinstance(f, VersionField))
         self.version_field = next(versions, None)
         self.indexed_names = frozenset().union(*(index.field_names for index in self.indexes.values()))

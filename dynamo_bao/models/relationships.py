@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar, overload
 
-from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.models.repository import Repository
@@ -154,7 +153,7 @@ def load_related(instance: Instance, names: Iterable[str] | None) -> None:
         require_relations(repository, names)
     if state_of(instance).mapper is None:
         resolve_scope(repository.database, repository.schema.name, "load_related_data")
-        for name in relation_names_of(repository) if names is None else names:
+        for name in repository.schema.relation_names if names is None else names:
             _load_of_new(instance, repository._relation(name))
         return
     repository._load_instance(instance)
@@ -170,11 +169,6 @@ def _load_of_new(instance: Instance, relation: Relation) -> None:
     target = related(instance, relation.name)
     if target is not None:
         target.exists()
-
-
-def relation_names_of(repository: Repository[Any]) -> list[str]:
-    """The relation fields of a repository's model."""
-    return [field.name for field in repository.schema.fields.values() if isinstance(field, RelatedField)]
 
 
 def get_related(instance: Instance, field: str) -> Any:

@@ -559,9 +559,9 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         return self.registry._related_repository(relation.target, self.model)
 
     def _unknown_relation(self, name: str, further_names: Iterable[str] = ()) -> ConfigurationError:
-        names = [field.name for field in self.schema.fields.values() if isinstance(field, RelatedField)]
+        hint = suggestion(name, (*self.schema.relation_names, *further_names))
         return ConfigurationError(
-            f"{self.schema.name}.{name} is not a valid relation field.{suggestion(name, [*names, *further_names])}",
+            f"{self.schema.name}.{name} is not a valid relation field.{hint}",
             model=self.schema.name,
             field=name,
         )

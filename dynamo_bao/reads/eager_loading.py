@@ -10,7 +10,6 @@ from attrs import frozen
 from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.transport.messages import Reply
 from dynamo_bao.errors import DataFormatError
-from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.reads.query import Query
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.session.context import BatchContext
@@ -47,13 +46,6 @@ class PagedResult(PendingQuery, Protocol):
         ...
 
 
-def relation_names(instance: Instance) -> list[str]:
-    """The relation fields of an instance's model."""
-    mapper = state_of(instance).mapper
-    assert mapper is not None
-    return [field.name for field in mapper.schema.fields.values() if isinstance(field, RelatedField)]
-
-
 @frozen(eq=False)
 class EagerLoad:
     """A request to load relations.
@@ -73,7 +65,7 @@ class EagerLoad:
         mapper = state_of(self.instances[0]).mapper
         assert mapper is not None
         levels: dict[Relation, list[str]] = {}
-        for path in relation_names(self.instances[0]) if self.paths is None else self.paths:
+        for path in mapper.schema.relation_names if self.paths is None else self.paths:
             head, _, inner_path = path.partition(".")
             levels.setdefault(mapper._relation(head), []).extend([inner_path] if inner_path else [])
         return levels
