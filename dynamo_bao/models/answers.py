@@ -114,7 +114,7 @@ def _with_relations(instance: Any, tree: RelationTree, convert: Convert) -> dict
 
 
 def _targets(target: object, tree: RelationTree, convert: Convert) -> object:
-    """The values of the target of a relation, or of all its targets; None if there is none."""
+    """The values of the target of a relation, or a list for a relation to many; None for a missing target."""
     if isinstance(target, QueryResult):
         return [_with_relations(member, tree, convert) for member in target]
     if target is None or not _has_values(target):

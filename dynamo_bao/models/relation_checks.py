@@ -115,8 +115,8 @@ def _check_through(
         raise _to_many_error(
             relation,
             model,
-            f'through= takes a mapping model, and {schema.name} is none. Declare it with table_type="mapping", or '
-            f'leave through= out and write HasMany["{schema.name}"].',
+            f"through= takes a mapping model, and {schema.name} is an ordinary one. Declare it with "
+            f'table_type="mapping", or leave through= out and write HasMany["{schema.name}"].',
         )
     name = schema.mapped_relation(shape)
     field = None if name is None else schema.fields[name]

@@ -570,7 +570,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         """The relation with the name of a relation field, or of an attribute such as ``user`` or ``posts``.
 
         Raises:
-            ConfigurationError: if there is none.
+            ConfigurationError: if no relation has this name.
         """
         member = _member_of(self.model, name)
         if isinstance(member, HasManyDeclaration):

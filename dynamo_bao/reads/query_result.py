@@ -182,7 +182,7 @@ class QueryResult(ListAnswer, Generic[M]):
         if reply is None:
             request = self._query.request(self._start)
             kind = "pages" if self._page_ends else "queries"
-            # Only the second page of each result counts as N+1: one long result is none.
+            # A long result is not N+1. So only its second page counts.
             remedy = self._remedy if len(self._page_ends) == 1 and self._query.parent is not None else ""
             reply = send(session, self._database, kind, [self._label], request, remedy=remedy)
         self._receive(reply)

@@ -58,7 +58,7 @@ class CallSite(NamedTuple):
         """The line with the path below the working directory, or else below the folder that the file is imported from.
 
         Example:
-            >>> CallSite("/work/shop/views.py", 3).relative    # in /work
+            >>> CallSite("/home/ada/shop/views.py", 3).relative    # in /home/ada
             'shop/views.py:3'
         """
         folders = [os.getcwd(), *sorted(map(os.path.abspath, sys.path), key=len, reverse=True)]

@@ -134,7 +134,7 @@ class RelationResolver(Protocol):
         ...
 
     def _relation(self, name: str) -> Relation:
-        """The relation with the name of a field or an attribute; raises if there is none."""
+        """The relation with the name of a field or an attribute; raises for any other name."""
         ...
 
     def _announced_items(self, instance: Instance, name: str, session: Any) -> Any:

@@ -136,8 +136,8 @@ def assert_max_round_trips(limit: int) -> MaxRoundTrips:
     """Fails if its block waits for DynamoDB more than `limit` times. It needs no pytest.
 
     All requests count: in sessions that the block opens or that are around it, outside of sessions, and in other
-    threads. Each page and each write is a wait, requests that are sent together are one wait, and a repeated request
-    is none.
+    threads. Each page and each write is a wait, and requests that are sent together are one wait. The repetition of
+    a request does not count.
 
     Args:
         limit: the allowed number of round trips, 0 or more.

@@ -29,5 +29,5 @@ def stored_or_none(model: type[T], key: object, parts: Mapping[str, object]) -> 
 
 
 def first_or_none(results: Iterable[T]) -> T | None:
-    """The first of some results, such as those of a query; None if there is none."""
+    """The first of some results, such as those of a query; None if they are empty."""
     return next(iter(results), None)

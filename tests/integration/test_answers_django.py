@@ -1,4 +1,4 @@
-"""Instances as answers of Django: by an encoder for `JsonResponse`, and 404 where there is none."""
+"""Instances as answers of Django: the encoder for `JsonResponse`, and 404 for a missing instance."""
 
 from __future__ import annotations
 

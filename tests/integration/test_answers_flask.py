@@ -1,4 +1,4 @@
-"""Instances as answers of Flask: in its JSON, whoever writes that, and 404 where there is none."""
+"""Instances as answers of Flask: in its JSON, whoever writes it, and 404 for a missing instance."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ WRONG_TO_MANY: dict[str, tuple[Any, str]] = {
     ),
     "no mapping model": (
         Many["Song"]("songs_for_star", through="Hit"),
-        "takes a mapping model, and Hit is none",
+        "takes a mapping model, and Hit is an ordinary one",
     ),
     "through no model": (
         Many["Song"]("songs_for_star", through="Hitt"),
