@@ -195,6 +195,11 @@ class Change:
         """The error to raise for an error of the write."""
         return error
 
+    def _evict_missing(self, error: BaoError) -> None:
+        """Makes the session forget its instance, if the error of the write shows that the item is not stored."""
+        if isinstance(error, ItemNotFoundError) and self.session is not None:
+            self.session._instances.evict(self.mapper, self.subject.identity)
+
     def run_after_hooks(self, result: object) -> None:
         """Runs the hooks after the write, for the tenant of the item."""
         if not self.after_hooks:
@@ -439,6 +444,7 @@ class UpdateChange(Change):
         return _partitions_after(self.subject, index, self.changes, self._partitions_before(index))
 
     def translate_error(self, error: BaoError) -> BaoError:
+        self._evict_missing(error)
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def apply_result(self, stored: ReplyItem | None) -> Any:
@@ -471,8 +477,7 @@ class DeleteChange(Change):
         return self._partitions_before(index)
 
     def translate_error(self, error: BaoError) -> BaoError:
-        if isinstance(error, ItemNotFoundError) and self.session is not None:
-            self.session._instances.evict(self.mapper, self.subject.identity)
+        self._evict_missing(error)
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def apply_result(self, stored: ReplyItem | None) -> Any:

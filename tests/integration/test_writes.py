@@ -595,6 +595,34 @@ def test_upsert_makes_a_key_that_makes_itself(manager: Manager, wire: Wire) -> N
         User.upsert(user_id=None, name="Ada")
 
 
+def test_upsert_of_an_item_that_an_inner_context_deleted_creates_it(manager: Manager) -> None:
+    """The update that finds no item makes the outer context forget its instance, which would prevent the creation."""
+    with run_with_batch_context():
+        org = Org.create(org_id="acme", name="Acme")
+        with run_with_batch_context():
+            Org.delete("acme")
+        assert Org.upsert(org_id="acme", name="Other") is not org
+        assert Org.find("acme").name == "Other"
+        assert Org.find("acme", bypass_cache=True).name == "Other"
+
+
+@pytest.mark.parametrize("operation", ["update", "increment", "delete"])
+def test_a_write_by_key_that_finds_no_item_makes_the_next_find_read(
+    operation: str, manager: Manager, wire: Wire
+) -> None:
+    """The instance that the context held is stale: the error of the write has shown it."""
+    with run_with_batch_context():
+        post = Post.create(title="News")
+        remove_behind_our_back(manager, f"p#{post.post_id}", "p")
+        write: dict[str, Any] = {"update": {"title": "Old"}, "increment": {"views": 1}, "delete": {}}
+        options = {"condition": {"title": "News"}} if operation == "delete" else {}
+        with pytest.raises(ItemNotFoundError):
+            getattr(Post, operation)(post.post_id, **write[operation], **options)
+        wire.clear()
+        assert not Post.find(post.post_id)
+        assert wire.operations == ["BatchGetItem"]
+
+
 def test_deleting_what_was_never_stored(manager: Manager, wire: Wire) -> None:
     """A new instance has nothing to delete, in any of the three forms; nothing is sent."""
     new = Org(org_id="acme", name="Acme")

@@ -371,6 +371,8 @@ class Sessions(RuleBasedStateMachine):
             error = UniqueConstraintError if spot in self.stored else ItemNotFoundError
             with tenant(spot), pytest.raises(error):
                 Person.update(spot[1], **given)
+            if error is ItemNotFoundError:
+                self.forget(spot)
             return
         with tenant(spot):
             self.frame.held.setdefault(spot, Person.update(spot[1], **given))
@@ -384,6 +386,7 @@ class Sessions(RuleBasedStateMachine):
             if spot not in self.stored:
                 with pytest.raises(ItemNotFoundError):
                     Person.increment(spot[1], visits=amount)
+                self.forget(spot)
                 return
             self.frame.held.setdefault(spot, Person.increment(spot[1], visits=amount))
         self.stored[spot]["visits"] += amount
