@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, all_of, equality
 from dynamo_bao.dynamodb.numbers import number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ConditionalError, ItemNotFoundError, TransactionError, UniqueConstraintError
@@ -145,5 +145,5 @@ def _plan(
 
 
 def _as_read(field: Field, item: Item) -> Condition:
-    attribute, stored = Attribute(str(field.attribute)), item.get(str(field.attribute))
-    return Negation(Exists(attribute)) if stored is None else Compare(attribute, "=", stored)
+    attribute = str(field.attribute)
+    return equality(Attribute(attribute), item.get(attribute))

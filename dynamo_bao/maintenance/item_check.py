@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, all_of, equality
 from dynamo_bao.dynamodb.keys import Key, ParsedPartitionKey, parse_partition_key
 from dynamo_bao.dynamodb.layout import DERIVED, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.service import AttributeValue, Item
@@ -170,13 +170,8 @@ def owner_of(guard: Item) -> tuple[str | None, str | None]:
 
 def as_seen(guard: Item) -> Condition:
     """The condition that a guard still names the same owner."""
-    parts = [_still(name, guard.get(name)) for name in ("relatedId", "relatedModel")]
+    parts = [equality(Attribute(name), guard.get(name)) for name in ("relatedId", "relatedModel")]
     return all_of((STORED, *parts))
-
-
-def _still(name: str, value: AttributeValue | None) -> Condition:
-    attribute = Attribute(name)
-    return Negation(Exists(attribute)) if value is None else Compare(attribute, "=", value)
 
 
 @frozen
@@ -228,7 +223,9 @@ class Guard:
             return Action("ConditionCheck", self.owner.key, NOT_STORED)
         attribute = str(self.constraint.field.attribute)
         return Action(
-            "ConditionCheck", self.owner.key, all_of((STORED, _still(attribute, owner.get(attribute))))
+            "ConditionCheck",
+            self.owner.key,
+            all_of((STORED, equality(Attribute(attribute), owner.get(attribute)))),
         )
 
 

@@ -15,8 +15,9 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     Condition,
     all_of,
     attribute_of,
+    equality,
 )
-from dynamo_bao.dynamodb.expressions.parser import OperandError, condition_from, equality, plain_operand
+from dynamo_bao.dynamodb.expressions.parser import OperandError, condition_from, plain_operand
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.errors import QueryError, ValidationError
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX, IndexSchema, KeyComponent, PrimaryKeySchema

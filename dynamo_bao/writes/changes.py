@@ -19,13 +19,12 @@ from attrs import NOTHING
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
-    Attribute,
-    Compare,
     Condition,
     Exists,
     Negation,
     all_of,
     attribute_of,
+    equality,
 )
 from dynamo_bao.dynamodb.items import ReplyItem, Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
@@ -215,8 +214,7 @@ class Change:
             return self.condition
         parts: list[Condition] = [] if self.condition is EMPTY else [self.condition]
         for name, before in self.assumed.items():
-            attribute = attribute_of(name)
-            parts.append(Negation(Exists(attribute)) if before is None else Compare(attribute, "=", before))
+            parts.append(equality(attribute_of(name), before))
         return parts[0] if len(parts) == 1 else all_of(parts)
 
     def _session_instance(self) -> Any:
@@ -615,11 +613,10 @@ class UpdateByKeyChange(UpdateChange):
             return super().plan_from(stored_item)
         schema = self.subject.schema
         missing = {} if stored_item is None else lacking(schema, stored_item.item, self.defaults)
-        expected = [
-            Negation(Exists(attribute)) if name in missing else Exists(attribute)
-            for name in self.defaults
-            for attribute in (Attribute(str(schema.fields[name].attribute)),)
-        ]
+        expected: list[Condition] = []
+        for name in self.defaults:
+            exists = Exists(attribute_of(str(schema.fields[name].attribute)))
+            expected.append(Negation(exists) if name in missing else exists)
         changes = {**missing, **self.changes}
         return plan_update(self.subject, changes, stored_item, all_of((self.full_condition, *expected)))
 

@@ -18,9 +18,9 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     Compare,
     Condition,
     Exists,
-    Negation,
     all_of,
     attribute_of,
+    equality,
 )
 from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
@@ -72,10 +72,7 @@ class _PlanBuilder:
 
     def assume(self, field: Field, before: AttributeValue | None) -> None:
         """Conditions the write on the stored value of a field being `before`."""
-        attribute = attribute_of(str(field.attribute))
-        self.conditions.append(
-            Negation(Exists(attribute)) if before is None else Compare(attribute, "=", before)
-        )
+        self.conditions.append(equality(attribute_of(str(field.attribute)), before))
 
 
 # --- create -----------------------------------------------------------------------------------------

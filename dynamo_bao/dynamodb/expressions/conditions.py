@@ -154,6 +154,11 @@ def is_empty(condition: Condition) -> bool:
     return isinstance(condition, AllOf) and not condition.parts
 
 
+def equality(path: Path, value: object) -> Condition:
+    """The condition that a path has a value; for None, that nothing is stored there."""
+    return Negation(Exists(path)) if value is None else Compare(path, "=", value)
+
+
 def all_of(parts: Iterable[Condition]) -> Condition:
     """The conjunction of `parts`, flattened and without neutral parts."""
     flat: list[Condition] = []

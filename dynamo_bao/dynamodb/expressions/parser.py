@@ -22,6 +22,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     Size,
     all_of,
     any_of,
+    equality,
     too_deep,
 )
 from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, path_text
@@ -88,11 +89,6 @@ def where(values: Mapping[Any, object] | None = None, /, **fields: object) -> Co
         equality(path, plain_operand(value))
         for path, value in zip(paths, values_by_path.values(), strict=True)
     )
-
-
-def equality(path: UserPath, value: object) -> Condition:
-    """The condition that a field has a value; for None, that it has no stored value."""
-    return Negation(Exists(path)) if value is None else Compare(path, "=", value)
 
 
 def plain_operand(value: object) -> object:
