@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
@@ -23,30 +23,31 @@ class StoredItem:
 
     Fields that cannot read their stored value have no value. A plan without a `StoredItem` assumes only that the item
     exists.
+
+    Args:
+        schema: the model's schema.
+        keys: the values of the key fields.
+        item: the stored item.
     """
 
-    __slots__ = ("_decode", "_values", "item")
+    __slots__ = ("_keys", "_schema", "_values", "item")
 
-    def __init__(
-        self,
-        item: Item,
-        values: Mapping[str, object] | None = None,
-        decode: Callable[[Item], Mapping[str, object]] = lambda item: {},
-    ) -> None:
+    def __init__(self, schema: Schema, keys: Mapping[str, object], item: Item) -> None:
         self.item = item
-        self._values = values
-        self._decode = decode
+        self._schema = schema
+        self._keys = keys
+        self._values: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, schema: Schema, identity: Identity, item: Item) -> StoredItem:
         """The `StoredItem` of an item of a model."""
-        return cls(item, None, lambda item: schema.values_of(item, identity.values))
+        return cls(schema, identity.values, item)
 
     @property
     def values(self) -> Mapping[str, Any]:
         """The field values by field name."""
         if self._values is None:
-            self._values = self._decode(self.item)
+            self._values = self._schema.values_of(self.item, self._keys)
         return self._values
 
 
@@ -77,9 +78,7 @@ class LoadedSnapshot(StoredItem):
     enough.
 
     Args:
-        schema: the model's schema.
-        keys: the values of the key fields.
-        item: the stored item.
+        schema, keys, item: as for `StoredItem`.
         handed: by field name, the values that the program got and that decoding again would not give.
 
     Attributes:
@@ -88,25 +87,15 @@ class LoadedSnapshot(StoredItem):
             written otherwise; None before `changed` was called.
     """
 
-    __slots__ = ("_handed", "_keys", "_schema", "accepted", "differing")
+    __slots__ = ("_handed", "accepted", "differing")
 
     def __init__(
         self, schema: Schema, keys: Mapping[str, object], item: Item, handed: HandedOutValues | None
     ) -> None:
-        self.item = item
-        self._values = None
-        self._schema = schema
-        self._keys = keys
+        super().__init__(schema, keys, item)
         self._handed = handed
         self.accepted: dict[str, object] = {}
         self.differing: list[str] | None = None
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """The field values by field name."""
-        if self._values is None:
-            self._values = self._schema.values_of(self.item, self._keys)
-        return self._values
 
     def changed(self, current_values: Mapping[str, object]) -> list[str]:
         """The names of the fields whose current value differs from the one that the program got."""

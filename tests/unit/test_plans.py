@@ -322,7 +322,7 @@ def test_reindexing_takes_out_keys_that_the_model_has_no_more() -> None:
     schema = Small.__bao_schema__  # type: ignore[attr-defined]
     one = ItemRef(schema, None, schema.keys.from_key(None, "1"))
     left = {name: {"S": "x"} for name in ("_gsi4_pk", "_gsi4_sk", "_iter_pk", "_searchText", "_other")}
-    before = StoredItem({"_pk": {"S": "s#1"}, "_sk": {"S": "s"}, **left}, {"small_id": "1"})
+    before = StoredItem.read(schema, one.identity, {"_pk": {"S": "s#1"}, "_sk": {"S": "s"}, **left})
     (main,) = plan_update(one, {}, before, EMPTY, reindex=True).actions
     assert main.update is not None
     assert main.update.set_ == {"_gsi1_pk": {"S": "s#gsi1#s"}, "_gsi1_sk": {"S": "s"}}
