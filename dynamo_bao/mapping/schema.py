@@ -12,21 +12,11 @@ from attrs import define, field
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, attribute_of
 from dynamo_bao.dynamodb.expressions.paths import Steps, path_text, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import UserPath
-from dynamo_bao.dynamodb.keys import (
-    Key,
-    bucket_of,
-    sort_text,
-    tenant_mark,
-)
+from dynamo_bao.dynamodb.keys import Key, bucket_of, sort_text, tenant_mark
 from dynamo_bao.dynamodb.layout import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.numbers import number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import (
-    DataFormatError,
-    QueryError,
-    ValidationError,
-    suggestion,
-)
+from dynamo_bao.errors import DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, to_builtin, to_document
 from dynamo_bao.fields.nested import NestedField
@@ -74,6 +64,8 @@ class Schema:
         unsteady: the fields that fill in values while they decode.
         version_field: the model's `VersionField`, or None.
         indexed_names: the fields in the keys of the indexes.
+        unique_names: the fields of the unique constraints.
+        search_names: the fields of the search text.
         source_names: the fields whose values are also in other attributes or items: those of indexes, of unique
             constraints, and of the search text.
         derived_names: the attributes that follow from others: index keys, iteration keys, search text.
@@ -113,6 +105,8 @@ class Schema:
     derived_names: frozenset[str] = field(init=False)
     version_field: VersionField | None = field(init=False)
     indexed_names: frozenset[str] = field(init=False)
+    unique_names: frozenset[str] = field(init=False)
+    search_names: frozenset[str] = field(init=False)
     source_names: frozenset[str] = field(init=False)
     is_read_often: bool = field(init=False, default=False)
     _compilers: dict[str, Callable[[], object]] = field(init=False, factory=dict, repr=False)
@@ -135,9 +129,9 @@ class Schema:
         versions = (f for f in self.fields.values() if isinstance(f, VersionField))
         self.version_field = next(versions, None)
         self.indexed_names = frozenset().union(*(index.field_names for index in self.indexes.values()))
-        unique_names = {constraint.field.name for constraint in self.constraints.values()}
-        search_names = () if self.search is None else self.search.fields
-        self.source_names = self.indexed_names.union(unique_names, search_names)
+        self.unique_names = frozenset(constraint.field.name for constraint in self.constraints.values())
+        self.search_names = frozenset(() if self.search is None else self.search.fields)
+        self.source_names = self.indexed_names | self.unique_names | self.search_names
         pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
         pairs += [(ITER_PK, ITER_SK)] * self.iterable
         names = {name for pair in pairs for name in pair}
@@ -307,7 +301,7 @@ class Schema:
 
         Args:
             item: the stored item.
-            keys: the values of the key fields, as `identity_of` returns them.
+            keys: the values of the key fields, as `KeyCodec.from_item` returns them.
         """
         values = self.decode(item, None, keys)
         del values[STATE]

@@ -6,7 +6,7 @@ written, and the change is planned again from the stored item.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from attrs import evolve, frozen
@@ -326,7 +326,7 @@ def _with_indexed_counters(
 def needs_source(schema: Schema, changes: Mapping[str, object]) -> bool:
     """Whether a change by key must read the item first, for its unique values, search text or index keys."""
     if not schema.source_names.isdisjoint(changes) and (
-        any(constraint.field.name in changes for constraint in schema.constraints.values())
+        not schema.unique_names.isdisjoint(changes)
         or any(isinstance(changes.get(name), CounterDelta) for name in schema.indexed_names)
         or needs_search_sources(schema, changes)
     ):
@@ -529,18 +529,16 @@ def plan_replace(deletion: WritePlan, creation: WritePlan) -> WritePlan:
 # --- the needs of a plan ------------------------------------------------------------------------------
 
 
-def needs_known(schema: Schema, names: Iterable[str]) -> bool:
+def needs_known(schema: Schema, names: Collection[str]) -> bool:
     """Whether changing these fields needs the stored item: for unique, versioned, counter, set or search fields."""
-    names = set(names)
-    if needs_search_sources(schema, names):
-        return True
-    unique = {constraint.field.name for constraint in schema.constraints.values()}
-    return schema.version_field is not None or any(
-        name in unique or isinstance(schema.fields[name], (CounterField, SetField)) for name in names
+    return (
+        schema.version_field is not None
+        or needs_search_sources(schema, names)
+        or not schema.unique_names.isdisjoint(names)
+        or any(isinstance(schema.fields[name], (CounterField, SetField)) for name in names)
     )
 
 
-def needs_search_sources(schema: Schema, names: Iterable[str]) -> bool:
+def needs_search_sources(schema: Schema, names: Collection[str]) -> bool:
     """Whether the search text after changing these fields needs the stored values of others."""
-    sources = set(schema.search.fields) if schema.search is not None else set()
-    return bool(sources.intersection(names)) and not sources.issubset(names)
+    return not schema.search_names.isdisjoint(names) and not schema.search_names.issubset(names)
