@@ -63,7 +63,7 @@ from dynamo_bao.session.state import (
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
 from dynamo_bao.writes.document_changes import Parts
-from dynamo_bao.writes.effects import RELATIVE, applied, is_relative
+from dynamo_bao.writes.effects import applied, is_relative
 from dynamo_bao.writes.executor import VERSIONS
 from dynamo_bao.writes.plans import (
     ItemRef,
@@ -413,11 +413,8 @@ class SaveChange(Change):
 
     def on_commit(self) -> None:
         state: State = instance_dict(self.instance)[STATE]
-        if state.status is Status.LOADED:
-            for change in self.changes.values():
-                if isinstance(change, RELATIVE) and is_relative(change):
-                    unload(self.instance, consistent=True, keep_changes=True)
-                    break
+        if state.status is Status.LOADED and any(map(is_relative, self.changes.values())):
+            unload(self.instance, consistent=True, keep_changes=True)
         if self.session is not None and state.session is not self.session:
             self.session._instances.expire(self.mapper, self.subject.identity)
 

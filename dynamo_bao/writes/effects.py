@@ -55,10 +55,6 @@ def _document_after(
         ) from None
 
 
-RELATIVE = (CounterDelta, SetDelta, Parts)
-"""The kinds of changes whose result may depend on the stored value."""
-
-
 def is_relative(change: Any) -> bool:
     """Whether the result of a change depends on the stored value."""
     return isinstance(change, (CounterDelta, SetDelta)) or (isinstance(change, Parts) and change.is_relative)
