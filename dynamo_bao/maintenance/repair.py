@@ -11,7 +11,7 @@ from dynamo_bao.dynamodb.expressions.conditions import EMPTY
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, TransactionCancelled
-from dynamo_bao.dynamodb.transport.messages import Request, returned_item
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import ItemNotFoundError, TransactionError
 from dynamo_bao.maintenance.item_check import ExaminedItem, Guard, as_seen
 from dynamo_bao.mapping.snapshots import StoredItem
@@ -91,4 +91,4 @@ def _is_gone(guard: Guard) -> bool:
         "ConsistentRead": True,
         "ReturnConsumedCapacity": "TOTAL",  # without it a reply that holds no item says nothing
     }
-    return returned_item(send(None, database, "read", (), Request(GET_ITEM, parameters)).body, "Item") is None
+    return not send(None, database, "read", (), Request(GET_ITEM, parameters)).body.get("Item")

@@ -11,7 +11,7 @@ from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.batch_get import fetch_batch
-from dynamo_bao.dynamodb.transport.messages import Request, returned_item
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import BatchIncompleteError, about, cause_of
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import row_type_of_one
@@ -46,7 +46,7 @@ def get_item(
     about = [f"{mapper.schema.name} {identity.primary_id!r}"]
     request = Request(GET_ITEM, parameters, rows=row_type_of_one(mapper.schema))
     reply = send(session, mapper.database, "read", about, request)
-    return returned_item(reply.parsed, "Item"), reply.capacity
+    return reply.parsed.get("Item") or None, reply.capacity
 
 
 def get_instance(

@@ -25,7 +25,6 @@ from dynamo_bao.dynamodb.transport.messages import (
     capacity_of,
     names_an_arn,
     outcome_of,
-    returned_item,
     tables_of,
     with_attempts,
     with_outcome,
@@ -162,12 +161,6 @@ def test_json_in_requests_reads_as_dicts() -> None:
     for operation, entry in (("BatchGetItem", {"Keys": keys}), ("BatchWriteItem", keys), ("Query", keys)):
         written = {"RequestItems": {"t": entry}}
         assert Request(operation, written).parameters is written
-
-
-def test_an_item_of_a_reply_may_be_absent() -> None:
-    """Or empty, which is the same."""
-    assert returned_item({}, "Item") is returned_item({"Item": {}}, "Item") is None
-    assert returned_item({"Item": {"a": {"S": "x"}}}, "Item") == {"a": {"S": "x"}}
 
 
 # --- one batch of writes --------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from attrs import Factory, define, evolve, field, frozen
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item, as_dict_members
+from dynamo_bao.dynamodb.items import as_dict_item, as_dict_members
 from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS
 
@@ -391,8 +391,3 @@ def _plain_reply(body: dict[str, Any]) -> dict[str, Any]:
             table: list(map(as_dict_item, items)) for table, items in body["Responses"].items()
         }
     return plain
-
-
-def returned_item(body: dict[str, Any], member: str) -> ReplyItem | None:
-    """An item in a reply, which may be a row; None if the member is absent or empty."""
-    return body.get(member) or None
