@@ -94,14 +94,13 @@ def _spoken(size: float) -> str:
 
 def table_size(database: Database) -> Size:
     """The size of the table; zeros if the table does not exist."""
-    table = describe_table(database)
-    return _size_of(table)
+    return _size_of(describe_table(database))
 
 
 def _size_of(table: TableDescription | None) -> Size:
-    return (
-        Size(0, 0) if table is None else Size(table.get("ItemCount") or 0, table.get("TableSizeBytes") or 0)
-    )
+    if table is None:
+        return Size(0, 0)
+    return Size(table.get("ItemCount") or 0, table.get("TableSizeBytes") or 0)
 
 
 class Scanner(Protocol):
