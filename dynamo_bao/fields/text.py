@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.dynamodb.service import AttributeValue
@@ -63,12 +63,20 @@ class StringField(Field):
         rules = [UNICODE]
         if self.max_length is not None:
             most = self.max_length
-            fault = f"has {{count}} characters, at most {most} are allowed"
-            rules.append(Rule(_of_length(fault), expr=f"len({{v}}) <= {most}"))
+            rules.append(
+                Rule(
+                    lambda value: f"has {len(value)} characters, at most {most} are allowed",
+                    expr=f"len({{v}}) <= {most}",
+                )
+            )
         if self.min_length is not None:
             least = self.min_length
-            fault = f"has {{count}} characters, at least {least} are needed"
-            rules.append(Rule(_of_length(fault), expr=f"len({{v}}) >= {least}"))
+            rules.append(
+                Rule(
+                    lambda value: f"has {len(value)} characters, at least {least} are needed",
+                    expr=f"len({{v}}) >= {least}",
+                )
+            )
         if self.pattern is not None:
             fault = f"does not match the pattern {self.pattern.pattern!r}"
             rules.append(Rule(fault, test=self.pattern.fullmatch))
@@ -97,11 +105,6 @@ class StringField(Field):
 
     def to_key(self, value: str) -> str:
         return value
-
-
-def _of_length(fault: str) -> Callable[[str], str]:
-    """The text of a fault with the number of characters of the value."""
-    return lambda value: fault.format(count=len(value))
 
 
 def _compiled(pattern: object) -> re.Pattern[str]:
