@@ -77,13 +77,18 @@ class ToMany:
 
     Attributes:
         model, key: the model whose items are queried, and its index.
-        target: the model of the instances, if `model` is a mapping model; else None.
+        target: the model of the instances.
     """
 
     name: str
     model: ModelDescription
     key: KeyDescription
-    target: str | None
+    target: str
+
+    @property
+    def through(self) -> str | None:
+        """The mapping model between the two, if there is one."""
+        return self.model.name if self.model.table_type == "mapping" else None
 
 
 Member = Query | Find | Relation | Children | Mapped | ToMany
@@ -136,7 +141,8 @@ def _to_many(member: Children | Mapped) -> ToMany | None:
     is_rows = isinstance(member, Children) and member.model.table_type == "mapping"
     if not separator or not is_name(name) or is_rows:
         return None
-    return ToMany(name, member.model, member.key, member.target if isinstance(member, Mapped) else None)
+    target = member.target if isinstance(member, Mapped) else member.model.name
+    return ToMany(name, member.model, member.key, target)
 
 
 def declared_relations(
@@ -151,10 +157,7 @@ def declared_relations(
     many: Any = HasMany  # subscribed with a name, which checkers take for a type
     for member in members_from_others(models, model):
         if isinstance(member, ToMany):
-            target, through = (
-                (member.model.name, None) if member.target is None else (member.target, member.model.name)
-            )
-            relations[member.name] = many[target](str(member.key.name), through=through)
+            relations[member.name] = many[member.target](str(member.key.name), through=member.through)
     return relations
 
 

@@ -174,20 +174,21 @@ class _Writer:
     def _relations(self) -> list[str]:
         lines: list[str] = []
         for member in self.members:
-            # A relation named after a keyword, such as from, is reachable only by getattr or by get_from.
-            if isinstance(member, Relation) and not keyword.iskeyword(member.attribute or "if"):
-                kind = f"{self._library('Related')}[{quoted(self._related_type(member.field))}]"
-                lines += assignment(str(member.attribute), call(kind, quoted(member.field.name)))
-            elif isinstance(member, ToMany):
+            if isinstance(member, ToMany):
                 lines += assignment(member.name, self._to_many(member))
+            elif isinstance(member, Relation):
+                # A relation named after a keyword, such as from, is reachable only by getattr or by get_from.
+                attribute = member.attribute
+                if attribute is not None and not keyword.iskeyword(attribute):
+                    kind = f"{self._library('Related')}[{quoted(self._related_type(member.field))}]"
+                    lines += assignment(attribute, call(kind, quoted(member.field.name)))
         return ["", *lines] if lines else []
 
     def _to_many(self, member: ToMany) -> Group:
-        target = member.model.name if member.target is None else member.target
-        alias = self._model_name(target)
-        options = {} if member.target is None else {"through": quoted(member.model.name)}
-        if alias != target:
-            options["model"] = quoted(target)
+        alias = self._model_name(member.target)
+        options = {} if member.through is None else {"through": quoted(member.through)}
+        if alias != member.target:
+            options["model"] = quoted(member.target)
         kind = f"{self._library('HasMany')}[{quoted(alias)}]"
         return call(kind, quoted(str(member.key.name)), **options)
 
@@ -199,8 +200,8 @@ class _Writer:
     # --- members for type checkers only --------------------------------------------------------------------
 
     def _methods(self) -> list[str]:
-        methods = [member for member in self.members if not isinstance(member, ToMany)]
-        blocks = [block for member in methods for block in [self._method(member)] if block]
+        methods = [self._method(member) for member in self.members if not isinstance(member, ToMany)]
+        blocks = [block for block in methods if block]
         if not blocks:
             return []
         self.imports.use("TYPE_CHECKING", "typing")
