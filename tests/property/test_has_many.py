@@ -17,16 +17,9 @@ from attrs import Factory, define
 from hypothesis import given, strategies as st
 
 from dynamo_bao import (
-    HasMany,
-    Index,
-    IntegerField,
     ItemNotFoundError,
     Manager,
-    Model,
-    PrimaryKey,
-    RelatedField,
     Session,
-    StringField,
     TenantContext,
     TransactionError,
     init_models,
@@ -34,54 +27,8 @@ from dynamo_bao import (
     transaction,
 )
 from tests.support.examples import many
+from tests.support.relations_to_many import MODELS, Org, Post, Tag, Tagging, User
 
-
-class Org(Model, prefix="go"):
-    org_id: str = StringField()
-
-    primary_key = PrimaryKey("org_id")
-    users = HasMany["User"]("users_for_org")
-
-
-class User(Model, prefix="gu"):
-    user_id: str = StringField()
-    org_id: str | None = RelatedField("Org", default=None)
-    status: str = StringField(default="on")
-
-    primary_key = PrimaryKey("user_id")
-    users_for_org = Index("org_id", "user_id", id="gsi1")
-    by_status = Index("status", "user_id", id="gsi2")
-    posts = HasMany["Post"]("posts_for_user")
-
-
-class Post(Model, prefix="gp"):
-    post_id: str = StringField()
-    user_id: str | None = RelatedField("User", default=None)
-    rank: int = IntegerField(default=0)
-    text: str = StringField(default="-")
-
-    primary_key = PrimaryKey("post_id")
-    posts_for_user = Index("user_id", "rank", id="gsi1")
-    tags = HasMany["Tag"]("tags_for_post", through="Tagging")
-
-
-class Tag(Model, prefix="gt"):
-    tag_id: str = StringField()
-
-    primary_key = PrimaryKey("tag_id")
-    posts = HasMany["Post"]("posts_for_tag", through="Tagging")
-
-
-class Tagging(Model, prefix="gx", table_type="mapping"):
-    post_id: str = RelatedField("Post")
-    tag_id: str = RelatedField("Tag")
-
-    primary_key = PrimaryKey("post_id", "tag_id")
-    tags_for_post = primary_key
-    posts_for_tag = Index("tag_id", "post_id", id="gsi1")
-
-
-MODELS = [Org, User, Post, Tag, Tagging]
 USERS = [f"u{number}" for number in range(5)]
 POSTS = [f"p{number}" for number in range(8)]
 TAGS = ["t0", "t1", "t2"]
