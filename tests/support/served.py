@@ -92,8 +92,6 @@ def flask_app() -> Callable[..., Any]:
 
 def django_app() -> Callable[..., Any]:
     """The pages by Django."""
-    import django
-    from django.conf import settings
     from django.core.wsgi import get_wsgi_application
     from django.http import HttpResponse, StreamingHttpResponse
     from django.urls import path
@@ -106,17 +104,25 @@ def django_app() -> Callable[..., Any]:
             path("boom", lambda request: HttpResponse(boom())),
         ]
 
+    set_up_django(Urls)
+    return get_wsgi_application()
+
+
+def set_up_django(urls: type) -> None:
+    """Settings of a site with some paths, which is all that a process serves by Django."""
+    import django
+    from django.conf import settings
+
     settings.configure(
         ALLOWED_HOSTS=["*"],
         DYNAMO_BAO=OPTIONS,
         INSTALLED_APPS=["dynamo_bao.django.BaoConfig"],
         LOGGING_CONFIG=None,
         MIDDLEWARE=["dynamo_bao.django.BatchContextMiddleware"],
-        ROOT_URLCONF=Urls,
+        ROOT_URLCONF=urls,
         SECRET_KEY="for tests",
     )
     django.setup()
-    return get_wsgi_application()
 
 
 def plain_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -175,10 +181,8 @@ def connections_to(port: int) -> int:
     )
 
 
-def make_app() -> Callable[..., Any]:
-    """All applications: ``/flask``, ``/django``, ``/wsgi``, and the audit under other paths."""
-    from werkzeug.middleware.dispatcher import DispatcherMiddleware
-
+def connect(**options: Any) -> Audit:
+    """Connects the accounts to the table of the environment, and starts the audit of the process."""
     endpoint = os.environ["SERVED_ENDPOINT"]
     init_models(
         models=[Account],
@@ -188,9 +192,18 @@ def make_app() -> Callable[..., Any]:
         deadline=PATIENCE,
         policy=RequireContext(),
         tenancy={"enabled": True},
+        **options,
     )
     audit = Audit(int(endpoint.rpartition(":")[2]))
     logging.getLogger("dynamo_bao").addHandler(audit)
+    return audit
+
+
+def make_app() -> Callable[..., Any]:
+    """All applications: ``/flask``, ``/django``, ``/wsgi``, and the audit under other paths."""
+    from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+    audit = connect()
     applications = {
         "/flask": flask_app(),
         "/django": django_app(),

@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Annotated, Any
 
-import django
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 from fastapi import BackgroundTasks, Depends, FastAPI
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
-from dynamo_bao import RequireContext, TenantContext, batched, current_session, init_models
+from dynamo_bao import TenantContext, batched, current_session
 from dynamo_bao.fastapi import BatchContextMiddleware, BatchSession, CurrentTenant
-from tests.support.patience import PATIENCE
-from tests.support.served import OPTIONS, Account, Audit, boom, long_stream, page, stream
+from tests.support.served import OPTIONS, Audit, boom, connect, long_stream, page, set_up_django, stream
 
 Application = Callable[..., Awaitable[None]]
 
@@ -125,16 +120,7 @@ def django_app() -> Application:
             path("async/boom", lambda request: HttpResponse(boom())),
         ]
 
-    settings.configure(
-        ALLOWED_HOSTS=["*"],
-        DYNAMO_BAO=OPTIONS,
-        INSTALLED_APPS=["dynamo_bao.django.BaoConfig"],
-        LOGGING_CONFIG=None,
-        MIDDLEWARE=["dynamo_bao.django.BatchContextMiddleware"],
-        ROOT_URLCONF=Urls,
-        SECRET_KEY="for tests",
-    )
-    django.setup()
+    set_up_django(Urls)
     return get_asgi_application()  # type: ignore[no-any-return]
 
 
@@ -164,17 +150,5 @@ class Dispatcher:
 
 def make_app() -> Application:
     """All applications: ``/fastapi``, ``/django``, and the audit under other paths."""
-    endpoint = os.environ["SERVED_ENDPOINT"]
-    init_models(
-        models=[Account],
-        table_name=os.environ["SERVED_TABLE"],
-        endpoint_url=endpoint,
-        region="us-east-1",
-        deadline=PATIENCE,
-        policy=RequireContext(),
-        tenancy={"enabled": True},
-        on_event_loop="raise",
-    )
-    audit = Audit(int(endpoint.rpartition(":")[2]))
-    logging.getLogger("dynamo_bao").addHandler(audit)
+    audit = connect(on_event_loop="raise")
     return Dispatcher(audit, {"/fastapi": fastapi_app(), "/django": django_app()})
