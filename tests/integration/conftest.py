@@ -1,15 +1,19 @@
-"""What integration tests need to reach the engine they run on."""
+"""What integration tests need to reach the engine they run on, and what several of them look at."""
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from dynamo_bao import Manager, init_models
+from dynamo_bao import Manager, Session, init_models
+from dynamo_bao.session.request_session import RequestSession
 from tests.support import models
 from tests.support.engines import Engine
+from tests.support.models import Org
 from tests.support.patience import PATIENCE
 from tests.support.tables import Tables, fresh_name
 from tests.support.wire import Wire
@@ -74,3 +78,32 @@ def embedded(table_name: str) -> Iterator[Manager]:
 def sent(embedded: Manager) -> Wire:
     """What the embedded manager's client sends from now on."""
     return Wire(embedded.client)
+
+
+@pytest.fixture
+def orgs(embedded: Manager) -> list[Org]:
+    """Five organisations that are stored on the embedded engine."""
+    return [Org.create(org_id=f"{number}", name=f"Org {number}") for number in range(5)]
+
+
+@pytest.fixture
+def closings(monkeypatch: pytest.MonkeyPatch) -> Counter[Session]:
+    """How often each session that ever was open has been closed, of web requests too."""
+    closings: Counter[Session] = Counter()
+
+    def counting(close: Callable[[Any], None]) -> Callable[[Any], None]:
+        def counted(session: Session) -> None:
+            closings[session] += 1
+            close(session)
+
+        return counted
+
+    for session_class in (Session, RequestSession):
+        monkeypatch.setattr(session_class, "close", counting(session_class.close))
+    return closings
+
+
+@pytest.fixture
+def errors(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """What was logged as an error so far, by whomever."""
+    return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]

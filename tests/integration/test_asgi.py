@@ -33,7 +33,6 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.asgi import BatchContextMiddleware, tenant_from_header, tenant_from_host
-from dynamo_bao.session.request_session import RequestSession
 from dynamo_bao.testing import embedded_transport
 from tests.support import models
 from tests.support.asgi_server import Answer, scope_of, serve, served
@@ -67,36 +66,11 @@ def reading(org_id: str = "1") -> Callable[[], Awaitable[bytes]]:
 
 
 @pytest.fixture
-def closings(monkeypatch: pytest.MonkeyPatch) -> Counter[Session]:
-    """How often each session that ever was open has been closed."""
-    counted: Counter[Session] = Counter()
-    close = RequestSession.close
-
-    def counting(session: RequestSession) -> None:
-        counted[session] += 1
-        close(session)
-
-    monkeypatch.setattr(RequestSession, "close", counting)
-    return counted
-
-
-@pytest.fixture
-def orgs(embedded: Manager) -> list[Org]:
-    return [Org.create(org_id=f"{number}", name=f"Org {number}") for number in range(5)]
-
-
-@pytest.fixture
 def strict(table_name: str) -> Iterator[Manager]:
     """The shared models, usable inside batch contexts and for tenants only."""
     options: dict[str, Any] = {"policy": RequireContext(), "tenancy": {"enabled": True}}
     with init_models(models=models.ALL, table_name=table_name, embedded=True, **options) as manager:
         yield manager
-
-
-@pytest.fixture
-def errors(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What was logged as an error so far."""
-    return lambda: [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
 
 
 # --- life of a session -----------------------------------------------------------------------------------

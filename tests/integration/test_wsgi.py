@@ -72,31 +72,6 @@ class Parts:
             raise OSError("a close that fails")
 
 
-@pytest.fixture
-def closings(monkeypatch: pytest.MonkeyPatch) -> Counter[Session]:
-    """How often each session that ever was open has been closed."""
-    counted: Counter[Session] = Counter()
-    close = Session.close
-
-    def counting(session: Session) -> None:
-        counted[session] += 1
-        close(session)
-
-    monkeypatch.setattr(Session, "close", counting)
-    return counted
-
-
-@pytest.fixture
-def orgs(embedded: Manager) -> list[Org]:
-    return [Org.create(org_id=f"{number}", name=f"Org {number}") for number in range(5)]
-
-
-@pytest.fixture
-def errors(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What was logged as an error so far."""
-    return lambda: [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
-
-
 # --- life of a session -----------------------------------------------------------------------------------
 
 
