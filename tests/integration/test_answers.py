@@ -29,11 +29,10 @@ from dynamo_bao import (
 )
 from dynamo_bao.fields.json_forms import json_form
 from tests.support import models
-from tests.support.models import Comment, Org, Post, User
+from tests.support.models import NOBODY, Comment, Org, Post, User
 from tests.support.wire import Wire
 
 pytestmark = pytest.mark.quick_engines
-NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 @pytest.fixture(params=[nullcontext, run_with_batch_context], ids=["outside", "context"])

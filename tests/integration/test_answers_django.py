@@ -12,7 +12,7 @@ import pytest
 
 from dynamo_bao import DataFormatError, Manager, UnknownFieldError, run_with_batch_context
 from tests.support import django_site
-from tests.support.models import Comment, Org, Post, User
+from tests.support.models import NOBODY, Comment, Org, Post, User
 from tests.support.wire import Wire
 
 django_site.set_up()
@@ -26,7 +26,6 @@ from django.utils.translation import gettext_lazy  # noqa: E402
 from dynamo_bao.django import BaoJSONEncoder, first_or_404, get_object_or_404  # noqa: E402
 
 pytestmark = pytest.mark.quick_engines
-NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 @pytest.fixture

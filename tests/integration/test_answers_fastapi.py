@@ -9,39 +9,15 @@ from fastapi import Body, Depends, FastAPI, HTTPException
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import ResponseValidationError
 from fastapi.testclient import TestClient
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from dynamo_bao import Manager, QueryResult, UnknownFieldError
 from dynamo_bao.fastapi import BatchContextMiddleware, first_or_404, get_or_404
-from tests.support.models import Comment, Org, Page, Post, User
+from tests.support.models import NOBODY, Comment, Org, Page, Post, User, store_users
+from tests.support.response_models import PostOut, UserOut
 from tests.support.wire import Wire
 
 pytestmark = pytest.mark.quick_engines
-NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
-
-
-class FromAttributes(BaseModel):
-    """The usual response models of an application."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-
-class OrgOut(FromAttributes):
-    name: str
-
-
-class UserOut(FromAttributes):
-    user_id: str
-    name: str
-
-
-class MemberOut(UserOut):
-    org: OrgOut | None
-
-
-class PostOut(FromAttributes):
-    title: str
-    user: MemberOut
 
 
 @pytest.fixture
@@ -62,9 +38,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 @pytest.fixture
 def ids(manager: Manager) -> list[str]:
     """The ids of 100 stored users of 10 organisations."""
-    for number in range(10):
-        Org.create(org_id=str(number), name=f"org {number}")
-    return [User.create(name=f"user {number}", org_id=str(number % 10)).user_id for number in range(100)]
+    return store_users()
 
 
 # --- answers -----------------------------------------------------------------------------------------------
@@ -119,6 +93,7 @@ def test_relations_are_one_round_a_level(
     wire.clear()
     assert client.get("/").json()[11] == {
         "title": "post of 11",
+        "tags": [],
         "user": {"user_id": ids[11], "name": "user 11", "org": {"name": "org 1"}},
     }
     assert wire.operations == ["BatchGetItem"] * 3

@@ -15,11 +15,10 @@ from flask.json.provider import DefaultJSONProvider, JSONProvider
 
 from dynamo_bao import DataFormatError, Manager, UnknownFieldError, run_with_batch_context
 from dynamo_bao.flask import Bao
-from tests.support.models import Comment, Org, Post, User
+from tests.support.models import NOBODY, Comment, Org, Post, User
 from tests.support.wire import Wire
 
 pytestmark = pytest.mark.quick_engines
-NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 class Celsius:

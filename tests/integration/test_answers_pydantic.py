@@ -8,48 +8,21 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from dynamo_bao import Manager, QueryResult, run_with_batch_context
-from tests.support.models import Comment, Org, Post, User
+from tests.support.models import NOBODY, Comment, Org, Post, User, store_users
+from tests.support.response_models import PostOut, UserOut
 from tests.support.wire import Wire
 
 pytestmark = pytest.mark.quick_engines
-NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 USERS = TypeAdapter(list[User])
-
-
-class FromAttributes(BaseModel):
-    """The usual response models of an application."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-
-class OrgOut(FromAttributes):
-    name: str
-
-
-class UserOut(FromAttributes):
-    user_id: str
-    name: str
-
-
-class MemberOut(UserOut):
-    org: OrgOut | None
-
-
-class PostOut(FromAttributes):
-    title: str
-    tags: set[str]
-    user: MemberOut
 
 
 @pytest.fixture
 def ids(manager: Manager) -> list[str]:
     """The ids of 100 stored users of 10 organisations."""
-    for number in range(10):
-        Org.create(org_id=str(number), name=f"org {number}")
-    return [User.create(name=f"user {number}", org_id=str(number % 10)).user_id for number in range(100)]
+    return store_users()
 
 
 # --- answers -----------------------------------------------------------------------------------------------

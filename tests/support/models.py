@@ -1,4 +1,4 @@
-"""A few models that many tests share: users, their posts, and comments with composite keys."""
+"""A few models that many tests share: users, their posts, and comments with composite keys; and users to store."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from dynamo_bao import (
     UlidField,
     UniqueConstraint,
     VersionField,
+    run_with_batch_context,
 )
 
 
@@ -78,3 +79,15 @@ class Page(Model, prefix="pg"):
 
 
 ALL = [Org, User, Post, Comment, Page]
+
+NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+"""An id that a user or a post could have, and none has."""
+
+
+def store_users() -> list[str]:
+    """Stores 100 users of 10 organisations, and returns the users' ids."""
+    users = [User(name=f"user {number}", org_id=str(number % 10)) for number in range(100)]
+    with run_with_batch_context() as session:
+        session.add(*(Org(org_id=str(number), name=f"org {number}") for number in range(10)), *users)
+        session.commit()
+    return [user.user_id for user in users]
