@@ -31,10 +31,11 @@ from examples.orders.dashboard import (
     measure_dashboard,
 )
 from examples.orders.fastapi_app import create_api
-from examples.orders.flask_app import create_app
+from examples.orders.flask_app import create_app, euros
 from examples.orders.models import Customer, Line, Order, Product, connect
 from examples.orders.placing import OutOfStockError, place_order
 from examples.orders.sample import SHOPS, store_sample
+from tests.support.models import NOBODY
 from tests.support.wire import Wire
 
 pytestmark = pytest.mark.quick_engines
@@ -42,7 +43,6 @@ pytestmark = pytest.mark.quick_engines
 FEW = 6
 NORTH = {"X-Tenant": "north"}
 SOUTH = {"X-Tenant": "south"}
-NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 @pytest.fixture
@@ -170,7 +170,8 @@ def test_the_page_of_an_order_shows_its_lines(shops: Manager, pages: FlaskClient
     text = pages.get(f"/orders/{order['order_id']}", headers=NORTH).text
     assert order["customer"]["name"] in text
     for line in order["lines"]:
-        assert line["product"]["name"] in text and re.fullmatch(r"\d+\.\d\d", line["price"])
+        assert re.fullmatch(r"\d+\.\d\d", line["price"])
+        assert line["product"]["name"] in text and euros(line["quantity"] * Decimal(line["price"])) in text
 
 
 def test_a_customer_has_orders(shops: Manager, pages: FlaskClient, api: TestClient) -> None:
