@@ -1,6 +1,6 @@
 """FastAPI: the middleware and the dependencies, endpoints of every kind, and the leak of suspended dependencies.
 
-``BAO_TRIES`` sets how many requests try to see what a suspended dependency has bound; 1,000 in a long run.
+``BAO_TRIES`` sets how many requests try to see what a suspended dependency has bound; 1,000 if it does not.
 """
 
 from __future__ import annotations
