@@ -446,16 +446,19 @@ class SessionMaker:
     Args:
         settings: the options of the sessions.
         persister: their write side.
+
+    Attributes:
+        settings: the options of the sessions.
     """
 
-    __slots__ = ("_persister", "_settings")
+    __slots__ = ("_persister", "settings")
 
     def __init__(self, settings: SessionSettings, persister: Persister) -> None:
-        self._settings = settings
+        self.settings = settings
         self._persister = persister
 
     def __call__(self) -> Session:
-        return Session(self._settings, self._persister)
+        return Session(self.settings, self._persister)
 
 
 READING = SessionMaker(DEFAULT_SETTINGS, ReadOnly())

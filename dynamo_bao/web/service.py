@@ -57,7 +57,6 @@ class Service:
     ) -> None:
         reject_unknown(session, (*OPTIONS, *SESSION_OPTIONS), "option")
         self._make_session = session_maker(session)
-        self._settings = SessionSettings(**session)
         self._tenants = TenantRule(tenant, tenant_required)
         self._server_timing = server_timing
         self._traces = None if traces is None else RecentTraces(traces)
@@ -90,7 +89,7 @@ class Service:
         """Begins a request of an asynchronous server, with a session that all its threads and tasks use."""
         self._require_tenants()
         started = time.perf_counter()
-        session = request_session(self._settings)
+        session = request_session(self._make_session.settings)
         request = AsyncRequest(name_of(environ), session, partial(self._ended, started))
         request.begin(names_no_tenant=self._tenants.source is None)
         return request
@@ -111,10 +110,7 @@ class Service:
         if self._tenants.source is None:
             return None
         tenant = request.run(self._tenant_of, request, environ, framework_request)
-        if isinstance(tenant, TenantRejection):
-            return tenant.text
-        request.set_tenant(tenant)
-        return None
+        return _refusal_of(request, tenant)
 
     def _tenant_of(
         self, request: Request, environ: Mapping[str, object], framework_request: object
@@ -129,11 +125,7 @@ class Service:
         """`refusal` for an asynchronous server. The bindings of the request are in force."""
         if self._tenants.source is None:
             return None
-        tenant = await self.tenant_async(environ, framework_request)
-        if isinstance(tenant, TenantRejection):
-            return tenant.text
-        request.set_tenant(tenant)
-        return None
+        return _refusal_of(request, await self.tenant_async(environ, framework_request))
 
     async def tenant_async(
         self, environ: Mapping[str, object], framework_request: object
@@ -151,3 +143,11 @@ class Service:
     def page(self, environ: Mapping[str, object]) -> str | None:
         """The development page, if the request is for it; else None."""
         return None if self._traces is None else self._traces.page(environ)
+
+
+def _refusal_of(request: Request, tenant: str | TenantRejection | None) -> str | None:
+    """Sets the tenant of a request. Returns the text of the refusal if there is one instead."""
+    if isinstance(tenant, TenantRejection):
+        return tenant.text
+    request.set_tenant(tenant)
+    return None
