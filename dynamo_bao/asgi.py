@@ -95,13 +95,8 @@ class BatchContextMiddleware:
             await _send_text(send, 200, "text/html", page)
             return
         request = self.service.begin_shared(environ)
-        try:
-            with request.bound():
-                await self._respond(request, environ, scope, receive, send)
-        except BaseException as error:
-            request.close(error)
-            raise
-        request.close()
+        with request.until_end():
+            await self._respond(request, environ, scope, receive, send)
 
     async def _respond(
         self, request: AsyncRequest, environ: dict[str, str], scope: Scope, receive: Receive, send: Send

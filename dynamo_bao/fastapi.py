@@ -59,13 +59,8 @@ async def _open_request(connection: HTTPConnection) -> AsyncIterator[AsyncReques
         return
     request = AsyncRequest(name_of(environ_of(connection.scope)), request_session(DEFAULT_SETTINGS))
     request.begin()
-    try:
-        with request.bound():
-            yield request
-    except BaseException as error:
-        request.close(error)
-        raise
-    request.close()
+    with request.until_end():
+        yield request
 
 
 async def _checked_session(

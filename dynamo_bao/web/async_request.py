@@ -21,7 +21,7 @@ from dynamo_bao.session.bindings import (
     top_link,
 )
 from dynamo_bao.session.tenancy import EXEMPT
-from dynamo_bao.web.request_session import FailedResponse, Request, is_tenant_needed, log
+from dynamo_bao.web.request_session import FailedResponse, Request, failure_of, is_tenant_needed, log
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,6 +73,17 @@ class AsyncRequest(Request):
             self._top, self._is_bound = top_link(), False
             set_top_link(outer)
 
+    @contextmanager
+    def until_end(self) -> Iterator[None]:
+        """A block with the request's bindings, at whose end the request ends."""
+        try:
+            with self.bound():
+                yield
+        except BaseException as error:
+            self.close(error)
+            raise
+        self.close()
+
     def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls a function with the session and the tenant bound, and returns its result."""
         with self.bound():
@@ -97,8 +108,7 @@ class AsyncRequest(Request):
         Raises:
             UncommittedChangesError: for uncommitted work of any other response, which must not be sent then.
         """
-        is_failure = status >= "400"
-        self.session._work.require_committed(FailedResponse(f"the answer {status}") if is_failure else None)
+        self.session._work.require_committed(failure_of(status))
         self.status = status
 
     def close(self, error: BaseException | None = None) -> None:

@@ -28,6 +28,12 @@ class FailedResponse(Exception):
     """The reason for dropping the uncommitted work of a request that no exception has left."""
 
 
+def failure_of(status: str | None) -> FailedResponse | None:
+    """The failure of a response with a status line of 400 or more; None for other responses, and without one."""
+    is_error = status is not None and status[:3] >= "400"
+    return FailedResponse(f"the answer {status}") if is_error else None
+
+
 class Request:
     """One request of any server.
 
@@ -77,13 +83,8 @@ class Request:
         Raises:
             UncommittedChangesError: for uncommitted work, unless the response is an error already.
         """
-        if not self._failed:
+        if failure_of(self.status) is None:
             self.session._work.require_committed(None)
-
-    @property
-    def _failed(self) -> bool:
-        """Whether the response is an error: a status of 400 or more."""
-        return self.status is not None and self.status[:3] >= "400"
 
     def close(self, error: BaseException | None = None) -> None:
         """Ends the request: closes its sessions, innermost first. Further calls do nothing.
@@ -99,9 +100,7 @@ class Request:
         self._is_over = True
         self._close_sessions()
         self._ended(self)
-        if error is None and self._failed:
-            error = FailedResponse(f"the answer {self.status}")
-        self.session._work.require_committed(error)
+        self.session._work.require_committed(failure_of(self.status) if error is None else error)
 
     def _open_entries(self) -> list[Entry]:
         """The entries of blocks that the application has opened and not left, innermost first."""
