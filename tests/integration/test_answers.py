@@ -257,9 +257,8 @@ def test_relations_to_many_are_lists(shelf: Wire, around: Callable[[], Any]) -> 
     shelf.clear()
     with around():
         values = Writer.find("ada").to_dict(related=["essays.notes.reader", "essays.writer"])
-    lookups = (
-        ["GetItem", "BatchGetItem"] if around is nullcontext else ["BatchGetItem"]
-    )  # a context knows the writer
+    # In a context, the essays' writer is known.
+    lookups = ["GetItem", "BatchGetItem"] if around is nullcontext else ["BatchGetItem"]
     assert sorted(shelf.operations) == sorted([*lookups, *["Query"] * 4, "BatchGetItem"])
     assert [essay["number"] for essay in values["essays"]] == [0, 1, 2]
     assert {essay["writer"]["name"] for essay in values["essays"]} == {"Ada"}

@@ -245,11 +245,9 @@ def test_what_is_of_another_type_is_left_alone(table: Manager, where: str, chang
     """The error names model, key and field, and nothing is written."""
     Person.create(key="k", prefs={"x": "a text"})
     before = raw(table)
-    with pytest.raises(DataFormatError, match="part of prefs cannot be changed") as raised:  # noqa: SIM117
+    with pytest.raises(DataFormatError, match="part of prefs cannot be changed"):  # noqa: SIM117
         with transaction() if where == "transaction" else nullcontext():
             Person.update("k", change)
-    if isinstance(change.get("prefs.x"), (Increment, Append)):
-        assert "x is stored as S, to which nothing can be added" in str(raised.value)
     assert raw(table) == before
     table.client.update_item(
         TableName=table.table_name,
@@ -462,14 +460,21 @@ def test_many_parts_at_once(table: Manager) -> None:
     assert all(found[f"k{n}"]["y"] == n for n in range(100))
 
 
-@pytest.mark.parametrize(("path", "count"), [("prefs.a{}", 60), ("prefs.a{}", 99), ("prefs.a{}.b.c.d.e", 60)])
+@pytest.mark.parametrize(
+    ("path", "count", "operations"),
+    [
+        ("prefs.a{}", 60, ["UpdateItem"]),
+        ("prefs.a{}", 99, ["GetItem", "UpdateItem"]),
+        ("prefs.a{}.b.c.d.e", 60, ["GetItem", "UpdateItem"]),
+    ],
+)
 @pytest.mark.rule(23)
 def test_parts_that_are_too_many_for_one_expression_cost_a_read(
-    table: Manager, seen: Wire, path: str, count: int
+    table: Manager, seen: Wire, path: str, count: int, operations: list[str]
 ) -> None:
     """So that what is written depends on what is stored."""
     Person.create(key="k", prefs={"other": 1})
     seen.clear()
     prefs = Person.update("k", {path.format(n): n for n in range(count)}).prefs
-    assert seen.operations == [*(["GetItem"] if (path, count) != ("prefs.a{}", 60) else []), "UpdateItem"]
+    assert seen.operations == operations
     assert prefs is not None and len(prefs) == count + 1 and prefs["other"] == 1
