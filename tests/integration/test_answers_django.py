@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy  # noqa: E402
 
 from dynamo_bao.django import BaoJSONEncoder, first_or_404, get_object_or_404  # noqa: E402
 
-pytestmark = pytest.mark.quick_engines
+pytestmark = pytest.mark.one_engine
 
 
 @pytest.fixture

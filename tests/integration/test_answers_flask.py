@@ -18,7 +18,7 @@ from dynamo_bao.flask import Bao
 from tests.support.models import NOBODY, Comment, Org, Post, User
 from tests.support.wire import Wire
 
-pytestmark = pytest.mark.quick_engines
+pytestmark = pytest.mark.one_engine
 
 
 class Celsius:

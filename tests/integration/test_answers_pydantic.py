@@ -15,7 +15,7 @@ from tests.support.models import NOBODY, Comment, Org, Post, User, store_users
 from tests.support.response_models import PostOut, UserOut
 from tests.support.wire import Wire
 
-pytestmark = pytest.mark.quick_engines
+pytestmark = pytest.mark.one_engine
 USERS = TypeAdapter(list[User])
 
 

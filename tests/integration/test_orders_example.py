@@ -38,7 +38,7 @@ from examples.orders.sample import SHOPS, store_sample
 from tests.support.models import NOBODY
 from tests.support.wire import Wire
 
-pytestmark = pytest.mark.quick_engines
+pytestmark = pytest.mark.one_engine
 
 FEW = 6
 NORTH = {"X-Tenant": "north"}
