@@ -16,7 +16,7 @@ from attrs import NOTHING, frozen
 
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, suggestion
-from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, part_from_json
+from dynamo_bao.fields.base import Field, FieldOptions, MemberFault
 from dynamo_bao.fields.documents import check_depth
 from dynamo_bao.fields.inference import CHOICES, KINDS_INSIDE, field_inside
 from dynamo_bao.fields.json_forms import JsonForm
@@ -42,6 +42,11 @@ class Member:
     field: Field
     is_needed: bool
     has_factory: bool = False
+
+    @property
+    def is_required(self) -> bool:
+        """Whether an object must be given a value: the constructor requires one, and the field itself has none."""
+        return self.is_needed and not self.field.nullable and not isinstance(self.field, SetField)
 
 
 class NestedField(Field):
@@ -192,17 +197,14 @@ class NestedField(Field):
         for name, member in self.members.items():
             if name in form:
                 arguments[member.argument] = _accepted_from_json(member, form[name])
+            elif member.is_required:
+                raise MemberFault(f".{name}", "is required")
             elif member.is_needed:
-                arguments[member.argument] = self._missing_from_json(member)
+                arguments[member.argument] = member.field.missing_value()
         try:
             return self.record(**arguments)
         except (ValueError, TypeError) as error:
             raise ValueError(f"is refused by {self.record.__name__} itself: {error}") from error
-
-    def _missing_from_json(self, member: Member) -> object:
-        if member.field.nullable or isinstance(member.field, SetField):
-            return self._missing_member(member)
-        raise MemberFault(f".{member.name}", "is required")
 
     # --- stored forms -----------------------------------------------------------------------------------
 
@@ -220,21 +222,16 @@ class NestedField(Field):
             part = content.get(name)
             if part is not None:
                 arguments[member.argument] = member.field.read_part(part)
+            elif member.is_required:
+                raise ValueError(f"the stored map has no {name!r}, which {self.record.__name__} needs")
             elif member.is_needed:
-                arguments[member.argument] = self._missing_member(member)
+                arguments[member.argument] = member.field.missing_value()
         return self.record(**arguments)
-
-    def _missing_member(self, member: Member) -> object:
-        if isinstance(member.field, SetField):
-            return member.field.missing_value()
-        if member.field.nullable:
-            return None
-        raise ValueError(f"the stored map has no {member.name!r}, which {self.record.__name__} needs")
 
 
 def _accepted_from_json(member: Member, form: JsonForm) -> object:
     try:
-        return member.field.accept(part_from_json(member.field, "", form))
+        return member.field.accept(None if form is None else member.field.from_json(form))
     except ValueError as error:
         raise MemberFault.at(f".{member.name}", error) from error
 

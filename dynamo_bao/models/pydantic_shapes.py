@@ -21,7 +21,7 @@ from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField, UnionField
 from dynamo_bao.fields.datetimes import BaseDateTimeField
 from dynamo_bao.fields.inference import type_text
-from dynamo_bao.fields.nested import Member, NestedField
+from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import DecimalField, FloatField, IntegerField, NumberField
 from dynamo_bao.fields.scalars import BinaryField, BooleanField, EnumField
 from dynamo_bao.fields.sets import NumberSetField, SetField, StringSetField
@@ -190,7 +190,7 @@ class Shapes:
             member_name: core_schema.typed_dict_field(self.of(member.field))
             for member_name, member in field.members.items()
         }
-        needed = [member_name for member_name, member in field.members.items() if _is_needed(member)]
+        needed = [member_name for member_name, member in field.members.items() if member.is_required]
         shape = with_required(core_schema.typed_dict_schema(members, ref=ref), needed)
         return noted(shape, title_and_doc(name, field.record))
 
@@ -198,10 +198,6 @@ class Shapes:
 def _json_pattern(pattern: re.Pattern[str]) -> str | None:
     """The pattern in the dialect of JSON schemas; None if it has what that has not."""
     return None if _ONLY_IN_PYTHON.search(pattern.pattern) else f"^(?:{pattern.pattern})$"
-
-
-def _is_needed(member: Member) -> bool:
-    return member.is_needed and not member.field.nullable and not isinstance(member.field, SetField)
 
 
 def _present(**members: object) -> JsonSchema:

@@ -214,11 +214,7 @@ def _check_removable(schema: Schema, owner: Field, inner: Steps) -> None:
     """Raises `ValidationError` for the removal of a member that its object requires."""
     around = owner if len(inner) == 1 else part_of(owner, inner[:-1])
     member = around.members.get(str(inner[-1])) if isinstance(around, NestedField) else None
-    if (
-        member is not None
-        and member.is_needed
-        and not (member.field.nullable or isinstance(member.field, SetField))
-    ):
+    if member is not None and member.is_required:
         path = path_text((owner.name, *inner))
         raise ValidationError(f"{schema.name}.{path} is needed and cannot be removed; give it a value.", path)
 
