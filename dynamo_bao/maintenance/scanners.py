@@ -19,7 +19,6 @@ from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import ServiceError
 from dynamo_bao.mapping.key_schema import IndexSchema
-from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.reads.bucket_reader import BucketReader, Page
@@ -140,7 +139,7 @@ def scanner_for(mapper: ModelMapper, tenant: str | None, *, stored: bool = False
     if not stored:
         if schema.iterable:
             return Iterating(mapper, tenant)
-        index = next((index for index in schema.indexes.values() if _holds_all(schema, index)), None)
+        index = next((index for index in schema.indexes.values() if _holds_all(index)), None)
         if index is not None:
             return Partition(mapper, tenant, index)
     return Scan(mapper, tenant)
@@ -237,7 +236,7 @@ class _Costs:
         return number * (self.entry_bytes / _UNIT_BYTES + read_units_of_item)
 
 
-def _holds_all(schema: Schema, index: IndexSchema) -> bool:
+def _holds_all(index: IndexSchema) -> bool:
     """Whether one partition of an index holds every item of the model."""
     owner = index.sort.field
     return index.partition.field is None and (owner is None or not owner.nullable)

@@ -241,7 +241,7 @@ def compile_schema(
     name = options.name or cls.__name__
     prefix = checked_prefix(options.prefix, name)
     fields = {field: _field_of(name, field, entry, options) for field, entry in declarations.items()}
-    _check_attributes(name, fields)
+    _check_attributes(fields)
     keys = _Keys(name, prefix, fields, options.key_format)
     primary = keys.primary(cls)
     _check_buckets(name, options, primary)
@@ -336,7 +336,7 @@ def _bound_field(
         raise UnresolvedAnnotation(f"{names[1]}.{names[0]}: {error}") from error
 
 
-def _check_attributes(model: str, fields: Mapping[str, Field]) -> None:
+def _check_attributes(fields: Mapping[str, Field]) -> None:
     owners: dict[str, str] = {}
     for name, field in fields.items():
         attribute = str(field.attribute)
