@@ -398,10 +398,7 @@ class SaveChange(Change):
         if names is None:
             return None
         values = instance_dict(self.instance)
-        differing: list[str] = []
-        for name in names:
-            if name not in self.changes:
-                differing.append(name)
+        differing = [name for name in names if name not in self.changes]
         for name, value in self.changes.items():
             # The instance has the accepted value already. Only documents may come back in another form.
             if value is not values.get(name, ABSENT) or schema.fields[name] in schema.documents:
