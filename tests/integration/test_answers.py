@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from dynamo_bao import (
+    BatchContextRequiredError,
     DataFormatError,
     HasMany,
     Index,
@@ -190,7 +191,7 @@ def test_answers_follow_the_policy(table_name: str) -> None:
         with run_with_batch_context():
             post = Post.create(user_id=User.create(name="Ada").user_id)
         assert post.to_dict()["title"] == "untitled"
-        with pytest.raises(Exception, match="run_with_batch_context"):
+        with pytest.raises(BatchContextRequiredError, match="run_with_batch_context"):
             post.to_dict(related=["user"])
 
 
