@@ -20,7 +20,7 @@ NEWEST = 50
 RELATIONS = ["lines.product_id", "customer_id"]
 """The relations that the loops look at."""
 
-NOTHING = Decimal("0.00")
+ZERO = Decimal("0.00")
 
 MAX_ROUND_TRIPS = 8
 """The most round trips of a dashboard whose relations are loaded when the loops look at them."""
@@ -80,7 +80,7 @@ def build_dashboard(tenant: str, ahead: bool = False) -> Dashboard:
         None, direction="DESC", limit=NEWEST, load_related=RELATIONS if ahead else False
     )
     orders = [view_order(order) for order in newest]
-    return Dashboard(shop.name, orders, sum((order.total for order in orders), NOTHING))
+    return Dashboard(shop.name, orders, sum((order.total for order in orders), ZERO))
 
 
 def view_order(order: Order) -> OrderView:
@@ -93,7 +93,7 @@ def view_order(order: Order) -> OrderView:
         customer=order.customer.name,
         city=order.customer.city,
         lines=lines,
-        total=sum((line.total for line in lines), NOTHING),
+        total=sum((line.total for line in lines), ZERO),
     )
 
 

@@ -119,12 +119,12 @@ def show_order(order_id: str) -> Order:
 def add_order(order: NewOrder) -> Order:
     """Stores an order with its lines, and takes its products from the store."""
     customer = Customer.find(order.customer_id)
-    wanted = [(Product.find(line.product_id), line.quantity) for line in order.lines]
-    for instance in (customer, *(product for product, _ in wanted)):
+    quantities = [(Product.find(line.product_id), line.quantity) for line in order.lines]
+    for instance in (customer, *(product for product, _ in quantities)):
         if not instance.exists():  # the first of these loads the customer and all products
             raise HTTPException(404, f"There is no such {type(instance).__name__.lower()}.")
     try:
-        return place_order(customer, wanted)
+        return place_order(customer, quantities)
     except OutOfStockError as error:
         raise HTTPException(409, str(error)) from error
     except ConditionalError as error:

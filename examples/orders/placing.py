@@ -12,12 +12,12 @@ class OutOfStockError(Exception):
     """Fewer pieces of a product are in the store than were ordered."""
 
 
-def place_order(customer: Customer, wanted: Iterable[tuple[Product, int]]) -> Order:
+def place_order(customer: Customer, quantities: Iterable[tuple[Product, int]]) -> Order:
     """Stores an order and takes its products from the store.
 
     Args:
         customer: who orders.
-        wanted: products with their numbers of pieces.
+        quantities: the products, each with its number of pieces.
 
     Returns:
         The order.
@@ -28,7 +28,7 @@ def place_order(customer: Customer, wanted: Iterable[tuple[Product, int]]) -> Or
     """
     with transaction():
         order = Order.create(customer_id=customer.customer_id)
-        for number, (product, quantity) in enumerate(wanted, 1):
+        for number, (product, quantity) in enumerate(quantities, 1):
             _take(product, quantity)
             Line.create(
                 order_id=order.order_id,

@@ -50,7 +50,7 @@ def run_demo(console: Console, latency: float) -> None:
     ) as manager:
         load_with_progress(distributions, console)
         names = {"/": "list of all packages"}
-        names.update((f"/packages/{one.package_id}", one.name) for one in distributions)
+        names.update((f"/packages/{item.package_id}", item.name) for item in distributions)
         apps = {way: create_app(way.extension) for way in WAYS}
         pages = list(_visited(apps, names, console))
         show(pages, console)
