@@ -59,19 +59,18 @@ class Placeholders:
     """The names and values of one request; equal names share a placeholder.
 
     Attributes:
-        names: the placeholders by attribute name.
         values: the typed values by placeholder.
     """
 
-    __slots__ = ("names", "values")
+    __slots__ = ("_names", "values")
 
     def __init__(self) -> None:
-        self.names: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self.values: dict[str, AttributeValue] = {}
 
     def name(self, attribute: str) -> str:
         """The placeholder of one attribute name, such as ``#n0``."""
-        names = self.names
+        names = self._names
         mark = names.get(attribute)
         if mark is None:
             mark = names[attribute] = f"#n{len(names)}"
@@ -92,8 +91,8 @@ class Placeholders:
 
     def into(self, request: dict[str, object]) -> None:
         """Puts the names and values that were registered into `request`."""
-        if self.names:
-            request["ExpressionAttributeNames"] = dict(zip(self.names.values(), self.names, strict=True))
+        if self._names:
+            request["ExpressionAttributeNames"] = dict(zip(self._names.values(), self._names, strict=True))
         if self.values:
             request["ExpressionAttributeValues"] = self.values
 
@@ -124,10 +123,7 @@ class _Renderer:
         return _RENDERERS[type(condition)](self, condition)
 
     def path(self, path: Path) -> str:
-        attribute = path if isinstance(path, Attribute) else self._resolver.attribute(path)
-        if attribute.steps:
-            return self._placeholders.at(attribute)
-        return self._placeholders.names.get(attribute.name) or self._placeholders.name(attribute.name)
+        return self._placeholders.at(path if isinstance(path, Attribute) else self._resolver.attribute(path))
 
     def operand(self, path: Path, value: Any, operator: str) -> str:
         if not isinstance(path, Attribute):
@@ -135,12 +131,7 @@ class _Renderer:
         return self._placeholders.value(value)
 
     def compare(self, c: Compare) -> str:
-        attribute, placeholders = c.path, self._placeholders
-        if not isinstance(attribute, Attribute):
-            return f"{self.path(attribute)} {c.operator} {self.operand(attribute, c.value, c.operator)}"
-        path = None if attribute.steps else placeholders.names.get(attribute.name)
-        value: Any = c.value  # of a stored attribute it is a typed one
-        return f"{path or placeholders.at(attribute)} {c.operator} {placeholders.value(value)}"
+        return f"{self.path(c.path)} {c.operator} {self.operand(c.path, c.value, c.operator)}"
 
     def between(self, c: Between) -> str:
         low, high = (self.operand(c.path, end, "<=") for end in (c.low, c.high))
