@@ -595,9 +595,7 @@ class UpdateByKeyChange(UpdateChange):
         self, *arguments: object, changes: Mapping[str, object], defaults: Mapping[str, object]
     ) -> None:
         super().__init__(*arguments, changes=changes)
-        if defaults:
-            defaults = {name: value for name, value in defaults.items() if name not in changes}
-        self.defaults = defaults
+        self.defaults = {name: value for name, value in defaults.items() if name not in changes}
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return None if index.partition.name in self.defaults else super()._partitions_of(index)

@@ -221,7 +221,7 @@ def _plan_update(
     before = stored_item.item if stored_item is not None else key.as_item()
     check_update_size(schema.name, subject.identity.primary_id, before, update)
     main = Action("Update", key, all_of(draft.conditions), update=update)
-    return _finished(draft, main) if draft.guards else WritePlan((main,), 0, (None,), draft.exact)
+    return _finished(draft, main)
 
 
 def _put_derived(
