@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.models.repository import Repository
-from dynamo_bao.session.bindings import MANAGER, bound_values, innermost
+from dynamo_bao.session.bindings import MANAGER, bound_values, innermost_value
 from dynamo_bao.session.state import Instance
 
 M = TypeVar("M", bound=Instance)
@@ -104,8 +104,7 @@ def default_managers() -> list[ManagerProtocol]:
 
 def active_manager() -> Any:
     """The innermost active manager, or None."""
-    link = innermost(MANAGER)
-    return None if link is None else link.value
+    return innermost_value(MANAGER)
 
 
 def note_activation() -> None:

@@ -137,7 +137,7 @@ def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
         kind: one of `KINDS`.
         owner: the owner of the running code, if the caller has it.
     """
-    link = top_link() if "IPython" in sys.modules else chain.get()
+    link = top_link()
     while link is not None:
         if link.kind == kind:
             owner = owner or current_execution_context()
@@ -145,6 +145,12 @@ def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
                 return link
         link = link.parent
     return None
+
+
+def innermost_value(kind: str) -> Any:
+    """The innermost bound object of a kind that the running code sees, or None."""
+    link = innermost(kind)
+    return None if link is None else link.value
 
 
 def visible_links(top: Link, owner: ExecutionContext) -> dict[str, Link]:
@@ -165,7 +171,7 @@ def visible_links(top: Link, owner: ExecutionContext) -> dict[str, Link]:
 
 def bound_values(kind: str) -> list[Any]:
     """All bound objects of a kind that the running code sees, outermost first."""
-    link, owner = top_link() if "IPython" in sys.modules else chain.get(), None
+    link, owner = top_link(), None
     values: list[Any] = []
     while link is not None:
         if link.kind == kind:
@@ -225,13 +231,14 @@ class Entry:
         """The function to call if the entry is collected before its end. It must not refer to the entry."""
         return None
 
+    def _owner_inside(self, parent: Link | None) -> ExecutionContext | None:
+        """The owner of a new link inside `parent`; None for all code with the link in its context."""
+        return _acting_inside(parent)
+
     def bind(self, kind: str, value: Any) -> Link:
         """Makes a link, and makes it the innermost one of the running code."""
         parent = _first_lasting(top_link())
-        owner = current_execution_context()
-        if parent is not None and parent.owner is not owner:
-            owner = _acting_inside(parent)
-        link = Link(kind, value, owner, parent, weakref.ref(self, self._if_dropped()))
+        link = Link(kind, value, self._owner_inside(parent), parent, weakref.ref(self, self._if_dropped()))
         self.links.append(link)
         set_top_link(link)
         return link
@@ -250,13 +257,8 @@ class SharedEntry(Entry):
 
     __slots__ = ()
 
-    def bind(self, kind: str, value: Any) -> Link:
-        """Makes a link without an owner, and makes it the innermost one of the running code."""
-        parent = _first_lasting(top_link())
-        link = Link(kind, value, None, parent, weakref.ref(self, self._if_dropped()))
-        self.links.append(link)
-        set_top_link(link)
-        return link
+    def _owner_inside(self, parent: Link | None) -> None:
+        return None
 
 
 def acting_owner() -> ExecutionContext:

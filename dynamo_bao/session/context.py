@@ -8,7 +8,7 @@ from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost
+from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost, innermost_value
 from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import READING, Session, SessionMaker
 from dynamo_bao.session.tenancy import current_tenant, resolvers, tenant_if_known
@@ -24,8 +24,7 @@ def current_session() -> Session | None:
         >>> with run_with_batch_context() as session:
         ...     assert current_session() is session
     """
-    link = innermost(SESSION)
-    session: Session | None = None if link is None else link.value
+    session: Session | None = innermost_value(SESSION)
     return session
 
 

@@ -7,7 +7,7 @@ import weakref
 from contextlib import AbstractContextManager
 
 from dynamo_bao.errors import ConcurrencyError
-from dynamo_bao.session.bindings import MANAGER, SESSION, Entry, Link, innermost
+from dynamo_bao.session.bindings import MANAGER, SESSION, Entry, Link, innermost_value
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 
 
@@ -100,8 +100,7 @@ class SessionOwnership:
         link = entry.bind(SESSION, session)
         self.owner = link.owner
         if link.parent is not None:
-            manager = innermost(MANAGER)
-            self.manager = None if manager is None else manager.value
+            self.manager = innermost_value(MANAGER)
         return link
 
     def assign(self, owner: ExecutionContext, tenant: str | None, manager: object = None) -> None:
@@ -177,8 +176,9 @@ class SessionOwnership:
         Args:
             owner: the owner of the running code, if the caller has it.
         """
-        if self.owner is not (owner or current_execution_context()):
-            self._require_owner(owner or current_execution_context())
+        owner = owner or current_execution_context()
+        if self.owner is not owner:
+            self._require_owner(owner)
         self.require_open()
         if self.flushing is not None and self.is_flushing():
             raise self._in_the_middle()

@@ -16,6 +16,7 @@ from dynamo_bao.session.bindings import (
     Link,
     chain,
     innermost,
+    innermost_value,
     top_link,
     visible_links,
 )
@@ -125,7 +126,7 @@ def write_scope_of(state: State, operation: str) -> tuple[Session | None, Collec
     """
     mapper, session, owner, links = state.mapper, session_of(state), None, _NO_LINKS
     assert mapper is not None
-    top = top_link() if "IPython" in sys.modules else _top()
+    top = top_link()
     if top is not None:
         owner = current_execution_context()
         links = visible_links(top, owner)
@@ -180,8 +181,7 @@ def _require_tenant(state: State, tenant: str | None, operation: str, subject: s
 
 def current_transaction() -> Collecting | None:
     """The innermost transaction around the running code, or None."""
-    link = innermost(TRANSACTION)
-    transaction: Collecting | None = None if link is None else link.value
+    transaction: Collecting | None = innermost_value(TRANSACTION)
     return transaction
 
 

@@ -17,7 +17,7 @@ from dynamo_bao.session.bindings import (
     Block,
     acting_owner,
     end_dropped,
-    innermost,
+    innermost_value,
 )
 from dynamo_bao.session.budget import Budget, BudgetBlock
 from dynamo_bao.session.instances import SessionInstances
@@ -368,8 +368,8 @@ class Session:
         """
         self._ownership.check()
         self._ownership.require_seen_transaction()
-        transaction = innermost(TRANSACTION)
-        if transaction is not None and transaction.value.session is self:
+        transaction: Collecting | None = innermost_value(TRANSACTION)
+        if transaction is not None and transaction.session is self:
             raise BatchContextError(
                 "commit() inside transaction(): the transaction writes at the end of its block."
             )
