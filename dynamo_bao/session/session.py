@@ -71,18 +71,11 @@ class Persister(Protocol):
 class ReadOnly:
     """The write side of a session that only reads."""
 
-    def pending_writes(
-        self,
-        session: Session,
-        instances: Sequence[Instance],
-        *,
-        deletes: bool = False,
-        overwrite: bool = False,
-    ) -> list[PendingWrite]:
+    def pending_writes(self, *_: object, **__: object) -> list[PendingWrite]:
         """Refuses to write."""
         raise BatchContextError("This session belongs to one read. Open one with run_with_batch_context().")
 
-    def commit(self, session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
+    def commit(self, *_: object, **__: object) -> None:
         """Does nothing: there are no entries."""
 
 
