@@ -8,7 +8,16 @@ from collections.abc import Iterable, MutableMapping
 from itertools import islice
 
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.session.state import Instance, ModelMapper, Status, changed_names, state_of
+from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.session.state import (
+    Instance,
+    ModelMapper,
+    State,
+    Status,
+    changed_names,
+    instance_dict,
+    state_of,
+)
 
 EVICTION_CANDIDATES = 8
 """How many of the oldest instances are tried for eviction; instances with local changes stay."""
@@ -19,6 +28,13 @@ ItemKey = tuple[ModelMapper, Key]
 
 The tenant is part of the key's text.
 """
+
+
+def key_of(instance: Instance) -> ItemKey:
+    """The identity of the item of an instance."""
+    state: State = instance_dict(instance)[STATE]
+    assert state.mapper is not None and state.key is not None
+    return state.mapper, state.key
 
 
 class IdentityMap:

@@ -8,18 +8,16 @@ from collections.abc import Iterable, Mapping
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.session.identity_map import IdentityMap, ItemKey
+from dynamo_bao.session.identity_map import IdentityMap, ItemKey, key_of
 from dynamo_bao.session.pending_lookups import Lookups
 from dynamo_bao.session.state import (
     PENDING,
     Instance,
     InstanceSession,
     ModelMapper,
-    State,
     Status,
     allocate_instance,
     changed_names,
-    instance_dict,
     is_there,
     mark_missing,
     new_state,
@@ -291,10 +289,3 @@ class SessionInstances:
         self.lookups.clear()
         self._identity.clear()
         self._session = None
-
-
-def key_of(instance: Instance) -> ItemKey:
-    """The key of an instance in the identity map of its session."""
-    state: State = instance_dict(instance)[STATE]
-    assert state.mapper is not None and state.key is not None
-    return state.mapper, state.key

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from dynamo_bao.errors import DataFormatError, LazyLoadError
 from dynamo_bao.session.flush import Flush
-from dynamo_bao.session.instances import SessionInstances, key_of
+from dynamo_bao.session.identity_map import key_of
+from dynamo_bao.session.instances import SessionInstances
 from dynamo_bao.session.ownership import Flushing, SessionOwnership
 from dynamo_bao.session.pending_queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Rounds

@@ -19,7 +19,7 @@ from dynamo_bao.dynamodb.transport.batch_get import Batch, TableKey
 from dynamo_bao.dynamodb.transport.messages import Transport
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.session.identity_map import ItemKey
+from dynamo_bao.session.identity_map import ItemKey, key_of
 from dynamo_bao.session.state import Instance, ModelMapper, state_of
 
 Caller = TypeVar("Caller")
@@ -183,9 +183,7 @@ class Lookups:
             instance for _, _, callers, _ in self.pop_pending() for instance in callers.values()
         ]
         for instance in (*instances, *newer_instances):
-            state = state_of(instance)
-            assert state.mapper is not None and state.key is not None
-            self.add((state.mapper, state.key), instance)
+            self.add(key_of(instance), instance)
 
     def __len__(self) -> int:
         return sum(len(keys) for lookups in (self.eventual, self.strict) for keys in lookups.values())
