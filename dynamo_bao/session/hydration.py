@@ -121,11 +121,7 @@ def hydrate(instance: Instance, item: ReplyItem, *, consistent: bool = False) ->
     state = values[STATE]
     schema = state.mapper.schema
     state.bad = None
-    decoded = (
-        schema.decode(item, state, values)
-        if isinstance(item, dict)
-        else schema.decode_row(item, state, values)
-    )
+    decoded = _decoded(schema, item, state, values)
     for name in state.assigned or ():
         decoded.pop(name, None)
     local = keep_handed(instance, state.assigned) if state.assigned else None
@@ -137,6 +133,13 @@ def hydrate(instance: Instance, item: ReplyItem, *, consistent: bool = False) ->
         set_instance_dict(instance, decoded)
         values = decoded
     _record_item(instance, state, values, item, consistent, local)
+
+
+def _decoded(schema: Schema, item: ReplyItem, state: State, values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a stored item, as a compiled decoder of the model returns them."""
+    decode: Any = schema.decode if isinstance(item, dict) else schema.decode_row
+    decoded: dict[str, Any] = decode(item, state, values)
+    return decoded
 
 
 def _forget_bad(state: State, values: dict[str, object], local: Container[str]) -> None:
@@ -266,11 +269,7 @@ def _merge_all(state: State, values: dict[str, Any], item: ReplyItem, local: Con
     assert state.mapper is not None
     schema = state.mapper.schema
     state.bad = None
-    decoded = (
-        schema.decode(item, state, values)
-        if isinstance(item, dict)
-        else schema.decode_row(item, state, values)
-    )
+    decoded = _decoded(schema, item, state, values)
     del decoded[STATE]
     _forget_bad(state, values, local)
     for name, value in decoded.items():
@@ -300,10 +299,7 @@ def mark_created(
     if schema.documents:
         _read_documents(state, schema, values, as_dict_item(item))
     if schema.sets_of is not None:
-        if state.bad is None:
-            state.sets = schema.sets_of(values)
-        else:
-            _note_sets(state, schema, values)
+        _note_sets(state, schema, values)
     state.handed = remembered(schema, values, item) if schema.unsteady else None
     if state.bad is not None:
         set_status(instance, state, LOADED)
@@ -357,10 +353,7 @@ def _record_item(
     state.assigned = state.error = state.unknown_outcome = None
     schema = mapper.schema
     if schema.sets_of is not None:
-        if state.bad is None:
-            state.sets = schema.sets_of(values)
-        else:
-            _note_sets(state, schema, values)
+        _note_sets(state, schema, values)
     handed = remembered(schema, values, item) if schema.unsteady else None
     state.handed = {**(handed or {}), **local} if local else handed
     cls = mapper.model if state.bad is None else mapper.lazy_class

@@ -279,10 +279,8 @@ def new_state(
     state = State()
     state.mapper, state.status, state.tenant = mapper, status, tenant
     state.key, state.primary_id, state.session = key, primary_id, session
-    state.raw_item = state.assigned = state.bad = state.error = state.unknown_outcome = (
-        state.generated_keys
-    ) = None
-    state.handed = None
+    state.raw_item = state.assigned = state.bad = state.error = None
+    state.unknown_outcome = state.generated_keys = state.handed = None
     state.group = state.origin = state.shared = state.related = None
     state.consistent = state.wants_consistent = False
     state.capacity, state.sets = NOTHING_CONSUMED, ()
