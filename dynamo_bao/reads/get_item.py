@@ -104,12 +104,7 @@ def get_items(
     with operation_in(session), round_of(session, database, "read") as current_round:
         for planned in plan:
             answer = fetch_batch(planned.transport, planned.batch, deadline)
-            if session is not None:
-                session.stats.batches += len(answer.replies)
-            for reply in answer.replies:
-                current_round.add(database, reply, [mapper.schema.name], len(planned.batch))
-            for failure in answer.failed_requests:
-                current_round.add_failure(database, failure, [mapper.schema.name], len(planned.batch))
+            current_round.add_batch(database, answer, [mapper.schema.name], len(planned.batch))
             for error in answer.failed.values():
                 raise about(error, mapper.schema.name) from cause_of(error)
             if answer.unanswered:

@@ -108,7 +108,6 @@ class Flush:
     def _resolve_batch(
         self, current_round: Round, planned: PlannedBatch[Instance], answer: BatchAnswer
     ) -> None:
-        self._rounds.stats.batches += len(answer.replies)
         keys, consistent = len(planned.batch), planned.batch.consistent
         self._rounds.stats.keys_fetched += keys
         share, failures = _share(answer, keys), _failures(answer)
@@ -121,11 +120,8 @@ class Flush:
                     for instance in duplicates:
                         self._resolve(table, {key: instance}, matches, failures, share, consistent)
         callers_of = (caller for callers in planned.callers.values() for caller in callers.values())
-        about = [state_of(caller).label for caller in islice(callers_of, NAMED_KEYS)]
-        for reply in answer.replies:
-            current_round.add(planned.database, reply, about, keys)
-        for failure in answer.failed_requests:
-            current_round.add_failure(planned.database, failure, about, keys)
+        labels = [state_of(caller).label for caller in islice(callers_of, NAMED_KEYS)]
+        current_round.add_batch(planned.database, answer, labels, keys)
 
     def _resolve(
         self,
@@ -151,12 +147,8 @@ class Flush:
         self, current_round: Round, query: PendingQuery, outcome: Reply | FailedRequest
     ) -> None:
         self.unresolved.remove(query)
-        if isinstance(outcome, Reply):
-            current_round.add(query._database, outcome, [query._label])
-            query._receive(outcome)
-        else:
-            current_round.add_failure(query._database, outcome, [query._label])
-            query._receive(about(outcome.error, query._label))
+        current_round.add_outcome(query._database, outcome, [query._label])
+        query._receive(outcome if isinstance(outcome, Reply) else about(outcome.error, query._label))
 
 
 def _fetch(planned: PlannedBatch[Instance], deadline: float) -> BatchAnswer:

@@ -12,6 +12,7 @@ from attrs import Factory, define, field
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.table import Database, RepeatedWarning
+from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer
 from dynamo_bao.dynamodb.transport.messages import Clock, FailedRequest, Reply, Request, Throttling, tables_of
 from dynamo_bao.errors import about as naming
 from dynamo_bao.runtime.call_site import CallSite, calling_line
@@ -142,7 +143,7 @@ class Round:
         for budget in self._budgets:
             budget.spend(capacity)
         request = reply.request
-        figures = (
+        record = SentRequest(
             request.operation,
             tables_of(request),
             len(about) if count is None else count,
@@ -160,7 +161,6 @@ class Round:
             None,
             200,
         )
-        record = SentRequest(*figures)
         self.requests.append(record)
         if database.observers.on_request:
             notify(database.observers.on_request, record)
@@ -177,6 +177,14 @@ class Round:
             self.add(database, outcome, about, count)
         else:
             self.add_failure(database, outcome, about, count)
+
+    def add_batch(self, database: Database, answer: BatchAnswer, about: Sequence[str], count: int) -> None:
+        """Counts the requests for a batch of keys; the other arguments are those of `add`."""
+        if self._rounds is not None:
+            self._rounds.stats.batches += len(answer.replies)
+        outcomes: list[Reply | FailedRequest] = [*answer.replies, *answer.failed_requests]
+        for outcome in outcomes:
+            self.add_outcome(database, outcome, about, count)
 
     def add_failure(
         self, database: Database, failure: FailedRequest, about: Sequence[str] = (), count: int | None = None
