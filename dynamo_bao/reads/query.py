@@ -251,8 +251,7 @@ class Query:
         """The session's entry for this query: same model, arguments, consistency and tenant."""
         mapper, only = self.mapper, self.related_only
         targets = None if only is None else _model_ref(mapper._target_repository(only))
-        key = (self.kind, self.partition)
-        return session._partitions.query(key, _model_ref(mapper), self.partition, targets)
+        return session._partitions.query(self.kind, _model_ref(mapper), self.partition, targets)
 
     def cursor(self, key: Item) -> str:
         """The cursor that continues this query after the row with these key attributes."""

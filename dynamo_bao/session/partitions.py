@@ -55,7 +55,7 @@ class RememberedQuery:
     """The cached replies of one query.
 
     Attributes:
-        key: the identity of the query: what it has in common with other partitions, and the partition.
+        kind: what the query has in common with the same query of other partitions.
         model, partition: the model and the partition of the query.
         targets: the model of the instances in the result, if it is another one.
         replies: the replies so far, one for each page, in order.
@@ -64,7 +64,7 @@ class RememberedQuery:
         prefetch: set while the query was fetched in advance and not used yet.
     """
 
-    key: tuple[Hashable, Partition]
+    kind: Hashable
     model: ModelSpot
     partition: Partition
     targets: ModelSpot | None
@@ -75,9 +75,9 @@ class RememberedQuery:
     _result: weakref.ref[Any] | None = field(default=None, init=False)
 
     @property
-    def kind(self) -> Hashable:
-        """What the query has in common with the same query of other partitions."""
-        return self.key[0]
+    def key(self) -> tuple[Hashable, Partition]:
+        """The identity of the query."""
+        return self.kind, self.partition
 
     @property
     def result(self) -> Any:
@@ -119,15 +119,16 @@ class Partitions:
 
     def query(
         self,
-        key: tuple[Hashable, Partition],
+        kind: Hashable,
         model: ModelSpot,
         partition: Partition,
         targets: ModelSpot | None,
     ) -> RememberedQuery:
         """The entry of a query, which becomes the latest one."""
+        key = (kind, partition)
         entry = self.queries.pop(key, None)
         if entry is None:
-            entry = RememberedQuery(key, model, partition, targets)
+            entry = RememberedQuery(kind, model, partition, targets)
             self._by_partition.setdefault(model, {}).setdefault(partition, {})[key] = entry
             if targets is not None:
                 self._by_target.setdefault(targets, {})[key] = entry

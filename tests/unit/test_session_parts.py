@@ -459,13 +459,13 @@ def test_beyond_the_most_queries_the_oldest_without_a_result_in_use_goes(
     assert first.result is held
     for name in "bcd":
         asked(known, name)
-    assert list(known.queries) == ["c", "d", "a"]
+    assert [query.kind for query in known.queries.values()] == ["c", "d", "a"]
     del held
     gc.collect()
     assert first.result is None
     for name in "ef":
         asked(known, name)
-    assert list(known.queries) == ["a", "e", "f"]
+    assert [query.kind for query in known.queries.values()] == ["a", "e", "f"]
     monkeypatch.setattr(partitions, "MAX_QUERIES", 20)
     holding = [Asked() for _ in range(40)]
     for number, one in enumerate(holding):
