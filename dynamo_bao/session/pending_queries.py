@@ -51,7 +51,7 @@ class Queries:
         self._pending.pop(id(query), None)
 
     def pop_pending(self, first_query: PendingQuery, limit: int) -> list[PendingQuery]:
-        """Removes and returns `first` and the oldest other queries, at most `limit` in all."""
+        """Removes and returns `first_query` and the oldest other queries, at most `limit` in all."""
         self._pending.pop(id(first_query), None)
         queries = [first_query]
         for number, ref in list(self._pending.items()):

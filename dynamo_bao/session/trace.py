@@ -194,7 +194,7 @@ def _throttling_text(throttlings: Sequence[Throttling]) -> str:
 def count_text(number: int, noun: str) -> str:
     """A number of things in words.
 
-    >>> counted(1, "query"), counted(2, "query"), counted(0, "key")
+    >>> count_text(1, "query"), count_text(2, "query"), count_text(0, "key")
     ('1 query', '2 queries', '0 keys')
     """
     plural = {"query": "queries"}.get(noun, f"{noun}s")
