@@ -196,16 +196,15 @@ def _load_pages(results: Iterable[PagedResult], session: Session | None) -> None
         query_kind = (id(query.mapper), query.name, query.related, query.related_only)
         groups.setdefault(query_kind, []).append((result, page))
     # A relation that is loaded with rows may be one of the other results, so those have their pages first.
-    for first in (_is_plain, _has_targets, lambda query: not (_is_plain(query) or _has_targets(query))):
-        _load_groups([group for group in groups.values() if first(group[0][0]._query)], session)
+    for turn in range(3):
+        _load_groups([group for group in groups.values() if _turn_of(group[0][0]._query) == turn], session)
 
 
-def _is_plain(query: Query) -> bool:
-    return query.related == () and query.related_only is None
-
-
-def _has_targets(query: Query) -> bool:
-    return query.related_only is not None
+def _turn_of(query: Query) -> int:
+    """When the pages of a query are added: first rows alone, then targets of rows, then rows with relations."""
+    if query.related_only is not None:
+        return 1
+    return 0 if query.related == () else 2
 
 
 def _load_groups(groups: Sequence[Pages], session: Session | None) -> None:
