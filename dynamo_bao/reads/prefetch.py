@@ -25,7 +25,7 @@ def is_shared(query: Query) -> bool:
 
 def register_parents(query: Query, session: Session) -> None:
     """Looks up, with the pending instance of a query, what the same relation leads to from the peers of its origin."""
-    parent = None if query.parent is None or session.settings.fetch != "peers" else query.parent()
+    parent = query.parent_now() if session.settings.fetch == "peers" else None
     if parent is None or state_of(parent).status is not Status.PENDING:
         return
     origin = state_of(parent).origin
@@ -39,7 +39,7 @@ def peer_queries(query: Query, kind: QueryKind, session: Session) -> list[tuple[
     Returns:
         As many as fit into one round; none if nothing is fetched in advance.
     """
-    parent = None if query.parent is None else query.parent()
+    parent = query.parent_now()
     if parent is None or not kind.is_repeated or kind.obstacle or session.settings.fetch != "peers":
         return []
     if any(budget.read_units is not None for budget in session._rounds.budgets):

@@ -200,7 +200,7 @@ class Query:
         merged.pop("filter", None)
         if not is_empty(item_filter):
             merged["filter"] = item_filter
-        parent = None if self.parent is None else self.parent()
+        parent = self.parent_now()
         if parent is None:
             session, tenant = self.session_now(), self.tenant
         else:
@@ -282,6 +282,10 @@ class Query:
     def session_now(self) -> Session | None:
         """The session for the next page: the query's own session while it is open, else the current one."""
         return active_session(self.session, self.mapper.database, self.mapper.schema.name, "query", self.name)
+
+    def parent_now(self) -> Instance | None:
+        """The instance whose relation or method runs the query; None without one, or if it no longer exists."""
+        return None if self.parent is None else self.parent()
 
     def instances(self, items: Sequence[ReplyItem], session: Session | None) -> list[LoadedRow]:
         """The items of one page as instances: cached ones of the session, new ones, or `InvalidRow` objects."""

@@ -224,7 +224,7 @@ class QueryResult(ListAnswer, Generic[M]):
                 self._require_fetched()
             self._note_use_of_kind(session)
         self._is_used = True
-        parent = None if self._query.parent is None else self._query.parent()
+        parent = self._query.parent_now()
         if session is not None and relation is not None and parent is not None:
             self._hold_at(parent, relation)
 
@@ -267,7 +267,7 @@ class QueryResult(ListAnswer, Generic[M]):
         if kind is None or remembered is None:
             return
         kind.note_look(self._query.partition)
-        parent = self._query.parent() if self._query.parent is not None else None
+        parent = self._query.parent_now()
         if kind.is_repeated and parent is not None:
             remember_items(parent, kind, None)
         if remembered.prefetch is not None:
@@ -429,9 +429,8 @@ class QueryResult(ListAnswer, Generic[M]):
         """
         result = result_of(self._query.narrowed(condition, options), self._relation)
         if self._query.session is not None and not self._is_used:
-            self._query.session._loader.queries.discard(
-                self
-            )  # who narrows a result rarely uses the whole one too
+            # Who narrows a result rarely uses the whole one too.
+            self._query.session._loader.queries.discard(self)
         return result
 
     def first(self) -> M | None:
