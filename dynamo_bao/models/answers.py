@@ -13,7 +13,7 @@ from dynamo_bao.fields.json_forms import JsonForm
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.declarations import RelatedDeclaration
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.models.descriptors import repository_for
+from dynamo_bao.models.registry import repository_for
 from dynamo_bao.models.relationships import load_related, related
 from dynamo_bao.models.repository import Repository, to_many_of
 from dynamo_bao.reads.query import relation_paths

@@ -10,9 +10,8 @@ from functools import partial
 from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
-from dynamo_bao.models.registry import repository_of
-from dynamo_bao.models.repository import Repository
-from dynamo_bao.session.state import Instance, state_of
+from dynamo_bao.models.registry import repository_for, repository_of
+from dynamo_bao.session.state import Instance
 from dynamo_bao.writes.change_factory import ConditionLike
 
 T = TypeVar("T", bound=Instance)
@@ -101,9 +100,3 @@ class Delete:
 
     def __get__(self, instance: T | None, owner: type[T]) -> ClassDelete[T] | InstanceDelete[T]:
         return ClassDelete(owner) if instance is None else InstanceDelete(instance)
-
-
-def repository_for(instance: T) -> Repository[T]:
-    """The repository of an instance. For a new instance it is that of its class."""
-    mapper: Any = state_of(instance).mapper
-    return mapper if mapper is not None else repository_of(type(instance))

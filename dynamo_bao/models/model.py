@@ -28,10 +28,10 @@ from dynamo_bao.models.answers import answer, field_values, json_answer
 from dynamo_bao.models.assignment import assign, deletion_error
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, build_model_class, schema_of
 from dynamo_bao.models.constructor import constructor_of
-from dynamo_bao.models.descriptors import Create, Delete, repository_for
+from dynamo_bao.models.descriptors import Create, Delete
 from dynamo_bao.models.operations import ModelOperations
 from dynamo_bao.models.pydantic_hooks import Serializer, core_schema_of
-from dynamo_bao.models.registry import repository_of
+from dynamo_bao.models.registry import repository_for, repository_of
 from dynamo_bao.models.relationships import get_or_load_related, get_related, load_related, related
 from dynamo_bao.runtime.compat import dataclass_transform
 from dynamo_bao.session.context import is_inside_batch_context

@@ -10,7 +10,7 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.session.bindings import MANAGER, bound_values, innermost_value
-from dynamo_bao.session.state import Instance
+from dynamo_bao.session.state import Instance, state_of
 
 M = TypeVar("M", bound=Instance)
 
@@ -145,6 +145,12 @@ def repository_of(model: type[M]) -> Repository[M]:
     raise ConfigurationError(
         f"{name} is not connected to a table yet; call init_models(…) first.", model=name
     )
+
+
+def repository_for(instance: M) -> Repository[M]:
+    """The repository of an instance. For a new instance it is that of its class."""
+    mapper: Any = state_of(instance).mapper
+    return mapper if mapper is not None else repository_of(type(instance))
 
 
 def preferred(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> list[type[Instance]]:

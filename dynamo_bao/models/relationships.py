@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar, overload
 
 from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
-from dynamo_bao.models.registry import repository_of
+from dynamo_bao.models.registry import repository_for, repository_of
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.get_item import get_instance
@@ -82,7 +82,7 @@ class HasMany(HasManyDeclaration, Generic[R]):
     def __get__(self, instance: Any, owner: type[object]) -> HasMany[R] | QueryResult[R]:
         if instance is None:
             return self
-        repository: Repository[Any] = _repository(instance)
+        repository = repository_for(instance)
         return repository._related_items(instance, self)
 
     def __set__(self, instance: object, value: Never) -> None:
@@ -100,7 +100,7 @@ class HasMany(HasManyDeclaration, Generic[R]):
 
 def related(instance: Instance, field: str) -> Any:
     """The related instance of a relation field, or None if it is not set. It is loaded when a field is read."""
-    repository: Repository[Any] = _repository(instance)
+    repository = repository_for(instance)
     repository._target_repository(field)
     getattr(instance, field)  # this loads a pending instance
     target = repository._related_target(instance, field)
@@ -131,8 +131,7 @@ def _find(
     if session is None:
         return get_instance(mapper, identity, tenant, None)
     cached = session._instances.get(mapper, identity.key)
-    relation = RelationOrigin(state_of(instance).group, field, repository.schema.name)
-    origin: RelationOrigin | None = relation
+    origin: RelationOrigin | None = RelationOrigin(state_of(instance).group, field, repository.schema.name)
     if cached is not None and state_of(cached).status is Status.PENDING:
         origin = state_of(cached).origin
     target_instance = session._instances.lookup(mapper, identity, tenant)
@@ -140,14 +139,9 @@ def _find(
     return target_instance
 
 
-def _repository(instance: Instance) -> Repository[Any]:
-    mapper = state_of(instance).mapper
-    return mapper if isinstance(mapper, Repository) else repository_of(type(instance))
-
-
 def load_related(instance: Instance, names: Iterable[str] | None) -> None:
     """Loads the targets of the named relation fields (all of them by default), in one round."""
-    repository = _repository(instance)
+    repository = repository_for(instance)
     if names is not None:
         names = relation_paths(repository, "load_related_data", names)
         require_relations(repository, names)
@@ -165,15 +159,13 @@ def _load_of_new(instance: Instance, relation: Relation) -> None:
     """Loads a relation of an instance that is not stored."""
     if relation.is_to_many:
         len(getattr(instance, relation.name))
-        return
-    target = related(instance, relation.name)
-    if target is not None:
-        target.exists()
+    else:
+        get_or_load_related(instance, relation.name)
 
 
 def get_related(instance: Instance, field: str) -> Any:
     """The related instance if it is loaded, else None. It sends no request."""
-    _repository(instance)._target_repository(field)
+    repository_for(instance)._target_repository(field)
     cached = remembered_related(instance, field)
     return cached if cached is not None and state_of(cached).status is not Status.PENDING else None
 
