@@ -246,12 +246,10 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             instances = self._instances_in(session, identities, tenant, consistent_read)
             if related != ():
                 self._load_with(related, instances, session)
-            return {primary_id: self._typed(instance) for primary_id, instance in instances.items()}
+            return instances
         with BatchContext() as temporary:
             instances = self._instances_in(temporary, identities, tenant, consistent_read)
-            temporary.flush()
-            if related != ():
-                self._load_with(related, instances, temporary)
+            self._load_with(related, instances, temporary)
         for instance in instances.values():
             if state_of(instance).status is Status.FAILED:
                 require_present(state_of(instance))
@@ -271,6 +269,8 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
     ) -> None:
         """Loads instances, and then relations of those that are stored."""
         session.flush()
+        if related == ():
+            return
         loaded = [instance for instance in instances.values() if state_of(instance).status is Status.LOADED]
         load_relations([EagerLoad(loaded, related)], session)
 
@@ -574,26 +574,26 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         """
         member = _member_of(self.model, name)
         if isinstance(member, HasManyDeclaration):
-            repository, _, target = self._to_many(member)
-            return Relation(
-                name, repository if target is None else repository._target_repository(target), True
-            )
+            repository, _, options = self._to_many(member)
+            only = options.get("related_only")
+            return Relation(name, repository if only is None else repository._target_repository(only), True)
         field = member.field if isinstance(member, RelatedDeclaration) else name
         if not isinstance(self.schema.fields.get(field), RelatedField):
             raise self._unknown_relation(field, to_many_of(self.model))
         return Relation(field, self._target_repository(field))
 
-    def _to_many(self, relation: HasManyDeclaration) -> tuple[Repository[Any], Shape, str | None]:
-        """The repository and the index that a relation to many instances queries.
+    def _to_many(self, relation: HasManyDeclaration) -> tuple[Repository[Any], Shape, QueryOptions]:
+        """The repository and the index that a relation to many instances queries, and the options of the query.
 
-        The third member is the relation field whose targets are the result, for a relation through a mapping model.
+        For a relation through a mapping model, the options name the relation field whose targets are the result.
         """
         through = relation.through
         model = relation.target if through is None else through
         assert model is not None
         repository = self.registry._related_repository(model, self.model)
         shape = repository._index_named(relation.index)
-        return repository, shape, None if through is None else repository._association_target(shape)
+        target = None if through is None else repository._association_target(shape)
+        return repository, shape, {} if target is None else {"related_only": target}
 
     def _related_items(self, instance: Instance, relation: HasManyDeclaration) -> QueryResult[Any]:
         """The result of a relation to many instances. No request is sent before it is used."""
@@ -603,8 +603,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             session = resolve_scope_of(state, "query")
             if session is None or earlier_result._is_current_in(session):
                 return earlier_result  # without making the query again
-        repository, shape, target = self._to_many(relation)
-        options: QueryOptions = {} if target is None else {"related_only": target}
+        repository, shape, options = self._to_many(relation)
         query = Query.of(repository, shape, instance, through=instance, **options)
         result = result_of(query, relation)
         if earlier_result is not None:
@@ -615,8 +614,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         """The result of a relation to many instances, stored at `instance`, to be loaded explicitly."""
         relation = _member_of(self.model, name)
         assert isinstance(relation, HasManyDeclaration)
-        repository, shape, target = self._to_many(relation)
-        options: QueryOptions = {} if target is None else {"related_only": target}
+        repository, shape, options = self._to_many(relation)
         result = result_of(Query.of_stored(repository, shape, instance, session, **options))
         remember_items(instance, relation, result)
         return result
