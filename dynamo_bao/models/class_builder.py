@@ -66,9 +66,8 @@ def build_model_class(
     _check_relation_names(cls, declarations, reserved)
     _make_attrs(cls, declarations)
     if cls.__bao_options__.prefix is not None:
-        with suppress(
-            UnresolvedAnnotation
-        ):  # it names types that are not defined yet, and is compiled at first use
+        # A class that names types which are not defined yet is compiled at its first use.
+        with suppress(UnresolvedAnnotation):
             _compile(cls)
         register(cls)
 

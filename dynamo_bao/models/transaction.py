@@ -88,13 +88,10 @@ class Transaction:
             The result of the operation.
         """
         with operation_in(self.session):
-            if not self.is_open:
-                self._require_open()
+            self._require_open()
             combine(self._changes_by_item, change)
             self._changes.append(change)
-            change.transaction = (
-                None  # it is collected: a cycle would keep all of its items in memory for a while
-            )
+            change.transaction = None  # a cycle would keep all of its items in memory for a while
             change.result = change.apply_locally()
             invalidate(self.session, (change,))
             return change.result
