@@ -33,7 +33,7 @@ from tests.support.clocks import FakeTime
 from tests.support.relations_to_many import MODELS, Comment, Org, Post, Tag, Tagging, User
 from tests.support.wire import Wire
 
-pytestmark = pytest.mark.quick_engines
+pytestmark = pytest.mark.one_engine
 USERS = 20
 
 
