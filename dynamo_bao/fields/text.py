@@ -63,20 +63,10 @@ class StringField(Field):
         rules = [UNICODE]
         if self.max_length is not None:
             most = self.max_length
-            rules.append(
-                Rule(
-                    lambda value: f"has {len(value)} characters, at most {most} are allowed",
-                    expr=f"len({{v}}) <= {most}",
-                )
-            )
+            rules.append(_length_rule(f"len({{v}}) <= {most}", f"at most {most} are allowed"))
         if self.min_length is not None:
             least = self.min_length
-            rules.append(
-                Rule(
-                    lambda value: f"has {len(value)} characters, at least {least} are needed",
-                    expr=f"len({{v}}) >= {least}",
-                )
-            )
+            rules.append(_length_rule(f"len({{v}}) >= {least}", f"at least {least} are needed"))
         if self.pattern is not None:
             fault = f"does not match the pattern {self.pattern.pattern!r}"
             rules.append(Rule(fault, test=self.pattern.fullmatch))
@@ -105,6 +95,11 @@ class StringField(Field):
 
     def to_key(self, value: str) -> str:
         return value
+
+
+def _length_rule(expr: str, limit: str) -> Rule:
+    """A rule about the number of characters. `limit` is the end of its fault."""
+    return Rule(lambda value: f"has {len(value)} characters, {limit}", expr=expr)
 
 
 def _compiled(pattern: object) -> re.Pattern[str]:
