@@ -52,14 +52,9 @@ if TYPE_CHECKING:
             grouped_field_set: Mapping[str, object],
             *rest: object,
         ) -> object: ...
-        def execute_fields_serially(
-            self,
-            parent_type: GraphQLObjectType,
-            source_value: object,
-            path: Path | None,
-            grouped_field_set: Mapping[str, object],
-            *rest: object,
-        ) -> object: ...
+
+        execute_fields_serially = execute_fields
+
         def complete_value(self, *arguments: object) -> object: ...
         def complete_list_value(self, *arguments: Any) -> object: ...
         def complete_object_value(self, *arguments: Any) -> object: ...
