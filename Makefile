@@ -19,7 +19,7 @@ SEED ?= 1
 MINUTES ?= 120
 PATHS_TESTS := tests/integration tests/compat/parity --ignore tests/integration/cli --ignore tests/integration/maintenance
 
-.PHONY: help demo serve orders orders-api test long reliability paths parity interop javascript test-minimum test-graphene mutants bench profile check lint types format engines clean
+.PHONY: help demo serve orders orders-api test long reliability paths parity interop javascript test-minimum test-graphene mutants bench profile check lint types docs docs-serve format engines clean
 
 help:  ## this list
 	@$(PYTHON) -c "import re; [print(f'{name:14}{text}') for name, text in re.findall(r'^([a-z-]+):.*?## +(.*)', open('Makefile', encoding='utf-8').read(), re.M)]"
@@ -129,9 +129,15 @@ format: $(READY)  ## put the code into its one style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: lint types test  ## everything that has to pass before a change lands
+docs: $(READY)  ## the documentation as a site in docs/_build/html; a broken link or reference is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
-bench: $(READY) $(BENCH_READY) engines  ## speed beside boto3, PynamoDB, dyntastic and pydynox, for docs/performance.md; BENCH_ROUNDS=21
+docs-serve: docs  ## the same on http://127.0.0.1:8001
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory docs/_build/html 8001
+
+check: lint types docs test  ## everything that has to pass before a change lands
+
+bench: $(READY) $(BENCH_READY) engines  ## speed beside boto3, PynamoDB, dyntastic and pydynox, for docs/understand/performance.md; BENCH_ROUNDS=21
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.objects
 	$(BIN)/python -m benchmarks.writes
@@ -143,4 +149,4 @@ profile: $(READY)  ## where the CPU of each operation goes, and through how many
 	$(BIN)/python -m benchmarks.trips
 
 clean:  ## remove the virtual environment, fetched engines and caches
-	rm -rf $(VENV) .venv-minimum .venv-graphene .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-minimum .venv-graphene .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build docs/_build *.egg-info

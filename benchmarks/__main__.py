@@ -1,6 +1,7 @@
 """The comparison: ``python -m benchmarks``, which ``make bench`` runs.
 
-It writes its figures to ``benchmarks/results/figures.json``, and the tables and the picture of ``docs/performance.md``.
+It writes its figures to ``benchmarks/results/figures.json``, and the tables and the picture of
+``docs/understand/performance.md``.
 Parts of it (``--rows``, ``--contenders``) are only printed.
 """
 

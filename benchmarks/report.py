@@ -1,4 +1,4 @@
-"""The figures as Markdown, which `docs/performance.md` shows between two markers.
+"""The figures as Markdown, which `docs/understand/performance.md` shows between two markers.
 
 ``python -m benchmarks.report`` writes the page and its picture again from the figures of the last run.
 """
@@ -25,7 +25,7 @@ from benchmarks.operations import ROWS
 from benchmarks.plot import draw
 
 RESULTS = ROOT / "benchmarks" / "results" / "figures.json"
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "understand" / "performance.md"
 BEGIN, END = "<!-- figures: begin (made by `make bench`) -->", "<!-- figures: end -->"
 MAIN = ("batch_get", "get", "query", "put", "batch_write")
 MORE = ("nested_batch_get", "nested_get", "nested_query", "nested_put", "lookups")

@@ -1,7 +1,7 @@
 """The key grammar: how tenant, model prefix and values become the text of a key, and back.
 
-The table format page (``docs/table-format.md``) describes the layout. This module refuses everything that could give
-two different keys the same text: a tenant or prefix with other characters, an empty part, and a composite part that
+The page ``docs/understand/table-format.md`` describes the layout. This module refuses everything that could give two
+different keys the same text: a tenant or prefix with other characters, an empty part, and a composite part that
 contains the separator.
 """
 

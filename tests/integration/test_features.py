@@ -1,4 +1,4 @@
-"""Features of the JavaScript library that docs/parity.md names, each touched by a test that fails without it."""
+"""Features of the JavaScript library, which the page on parity names, each touched by a test that fails without it."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from dynamo_bao.codegen import generate
-from tests.docs.test_examples import blocks
 from tests.support.model_files import forget_loaded, random_definitions
+from tests.support.pages import blocks, program as program_of
 
 __all__ = ["forget_loaded"]
 
@@ -34,7 +34,7 @@ Checker = Callable[[Path], Faults]
 
 # --- programs ----------------------------------------------------------------------------------------------
 
-PAGES = {"README.md": "readme.py", "docs/guide.md": "guide.py"}
+PAGES = {"README.md": "readme.py", "docs/reference/guide.md": "guide.py"}
 EXAMPLES = {
     "orders": "examples/orders",
     "package_explorer": "examples/package_explorer",
@@ -175,8 +175,7 @@ post.editor.name  # wrong
 
 def program(page: str) -> str:
     """The Python blocks of a page as one program, in the order in which they run."""
-    code = blocks(page, "python")
-    return "\n".join(reversed(code) if page == "README.md" else code)
+    return "\n".join(reversed(blocks(page, "python"))) if page == "README.md" else program_of(page)
 
 
 @pytest.fixture(scope="module")

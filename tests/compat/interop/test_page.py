@@ -16,7 +16,7 @@ from tests.support import programs
 from tests.support.patience import PATIENCE
 
 ROOT = HERE.parents[2]
-PAGE = ROOT / "docs" / "shared-tables.md"
+PAGE = ROOT / "docs" / "how-to" / "shared-tables.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAME = re.compile(r"(?:#|//) (\S+\.\w+)\n")
 

@@ -1,4 +1,4 @@
-"""Writes the page ``docs/parity.md`` from ``features.csv``: ``python -m tests.compat.parity.features``.
+"""Writes the page ``docs/reference/parity.md`` from ``features.csv``: ``python -m tests.compat.parity.features``.
 
 Each line of the table has a feature of the JavaScript library, its name here, and the test that proves it; or,
 without a name, why it has none.
@@ -16,7 +16,7 @@ from attrs import frozen
 
 ROOT = Path(__file__).parents[3]
 TABLE = Path(__file__).with_name("features.csv")
-PAGE = ROOT / "docs" / "parity.md"
+PAGE = ROOT / "docs" / "reference" / "parity.md"
 
 SECTIONS = {
     1: "Batch context and caching",
@@ -82,7 +82,7 @@ class Feature:
         if not self.python:
             return f"| {self.number} | {self.name} | – | {self.proof} |"
         file, _, test = self.proof.partition("::")
-        return f"| {self.number} | {self.name} | {self.python} | [{test}](../{file}) |"
+        return f"| {self.number} | {self.name} | {self.python} | `{test}` in `{file}` |"
 
 
 def features() -> list[Feature]:

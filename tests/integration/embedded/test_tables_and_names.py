@@ -1,8 +1,7 @@
-"""Names made from a definition, the table that is made, and documentation that runs."""
+"""Names made from a definition, and the table that is made."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from dynamo_bao import (
     UniqueConstraint,
     init_models,
 )
-from tests.docs.test_examples import ROOT
 from tests.support.raw_server import http, raw_server
 
 
@@ -111,16 +109,3 @@ def test_an_error_of_creation_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
         pytest.raises(Exception, match="IAM policy"),
     ):
         manager.create_table()
-
-
-@pytest.mark.defect(56)
-def test_the_documentation_runs() -> None:
-    """Every page with Python on it is among those whose examples some test of the documentation runs."""
-    pages = (ROOT / "docs").glob("*.md")
-    with_python = {page.name for page in pages if "```python" in page.read_text()}
-    tests = [
-        *(ROOT / "tests" / "docs").glob("test_*.py"),
-        ROOT / "tests" / "compat" / "interop" / "test_page.py",
-    ]
-    named = re.findall(r"[\w-]+\.md", "".join(test.read_text() for test in tests))
-    assert with_python - set(named) == set()

@@ -1,0 +1,207 @@
+"""Every code block of the documentation runs, in the order they stand, or is checked in another way."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.engines import Engines
+from tests.support.forked import forked_program
+from tests.support.page_runner import IMPORTED, PROGRAM, PYTHON
+from tests.support.pages import (
+    ROOT,
+    Block,
+    all_pages,
+    blocks,
+    blocks_of,
+    chain,
+    needs,
+    page_mark,
+    runnable_pages,
+)
+from tests.support.plugin import ready_or_refused
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+BAO = "from dynamo_bao.cli.main import main; main(prog_name='bao')"
+SUITES = {"docs/how-to/testing.md": 9}
+RUN_ELSEWHERE = {"docs/how-to/shared-tables.md"}
+"""The pages that a test of both languages runs, as JavaScript is on them."""
+
+
+def output(code: str) -> str:
+    """What a fresh interpreter prints for some code."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+# --- pages that run ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the programs ``run-page``, ``bao`` and ``python``, each forked from one that has its imports."""
+    folder = tmp_path_factory.mktemp("bin")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    with (
+        forked_program(folder / "run-page", PROGRAM, IMPORTED, environment),
+        forked_program(folder / "bao", BAO, [*IMPORTED, "rich.progress", "rich.table"], environment),
+        forked_program(folder / "python", PYTHON, IMPORTED, environment),
+    ):
+        yield folder
+
+
+@pytest.fixture
+def environment(programs: Path) -> dict[str, str]:
+    """A shell's environment with these programs, where boto3 finds credentials and nothing of this computer's."""
+    return {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "80",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",
+    }
+
+
+def needs_engine(page: str) -> bool:
+    """Whether a page works with a server."""
+    return any(
+        page_mark(part, "engine") is not None
+        or any("bao " in block.code for block in blocks_of(part) if block.language == "console")
+        for part in chain(page)
+    )
+
+
+@pytest.mark.parametrize("page", [page for page in runnable_pages() if page not in RUN_ELSEWHERE])
+def test_the_blocks_of_a_page_run(
+    page: str, environment: dict[str, str], engines: Engines, tmp_path: Path
+) -> None:
+    """A page's programs and commands run, and print what the page shows."""
+    for library in needs(page):
+        if find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
+    if needs_engine(page):
+        environment["AWS_ENDPOINT_URL_DYNAMODB"] = str(ready_or_refused(engines, "dynoxide").endpoint_url)
+    result = subprocess.run(
+        ["run-page", page], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("page", [page for page in all_pages() if page_mark(page, "suite") is not None])
+def test_a_page_that_is_a_suite_passes(page: str, tmp_path: Path) -> None:
+    """The Python blocks of such a page, one after the other, are a file of tests that pass."""
+    suite = tmp_path / "test_page.py"
+    suite.write_text("\n".join(blocks(page, "python")))
+    report = subprocess.run(
+        [sys.executable, "-m", "pytest", "-W", "error", "--strict-markers", "-p", "no:cacheprovider", suite],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    ).stdout
+    assert f"{SUITES[page]} passed" in report, report
+
+
+def test_the_readme_prints_what_it_says() -> None:
+    """The README's program, and the seven lines after it, print the block the README shows."""
+    seven, program = blocks("README.md", "python")
+    (shown,) = blocks("README.md", "text")
+    assert len(seven.splitlines()) == 7
+    assert output(program + seven) == shown
+
+
+# --- blocks that do not run --------------------------------------------------------------------------------
+
+
+class CloudFormation(yaml.SafeLoader):
+    """A loader that knows CloudFormation's short functions: ``!Ref``, ``!GetAtt``, ``!Sub``."""
+
+
+CloudFormation.add_multi_constructor("!", lambda loader, suffix, node: f"!{suffix}")
+
+
+def check_python(code: str) -> None:
+    compile(code, "<page>", "exec")
+
+
+def check_shell(code: str) -> None:
+    subprocess.run(["/bin/sh", "-n"], input=code, text=True, check=True)
+
+
+def check_console(code: str) -> None:
+    assert code.startswith("$ ")
+
+
+def check_hcl(code: str) -> None:
+    """Brackets and quotes are closed, and each attribute has a value."""
+    plain = re.sub(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*', "0", code)
+    assert '"' not in plain
+    stack: list[str] = []
+    for sign in re.findall(r"[{}()\[\]]", plain):
+        if sign in "{([":
+            stack.append(sign)
+        else:
+            assert stack and stack.pop() + sign in ("{}", "()", "[]")
+    assert not stack
+    for line in filter(None, map(str.strip, plain.splitlines())):
+        assert re.fullmatch(r"[\w. ]+ \{( .* \})?|[\w-]+ += .+|[\w.]+,?|[\]})]+,?|\{|0,?|\}.*", line), line
+
+
+CHECKS = {
+    "python": check_python,
+    "sh": check_shell,
+    "console": check_console,
+    "yaml": lambda code: yaml.load(code, CloudFormation),
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "hcl": check_hcl,
+    "text": lambda code: None,
+    "mermaid": lambda code: None,
+}
+"""What is checked of a block in a language, whether it runs or not. JavaScript runs in the test of its page."""
+
+
+@pytest.mark.parametrize("page", all_pages())
+def test_every_block_is_well_formed(page: str) -> None:
+    """Each block names a language, and is written in it."""
+    for block in blocks_of(page):
+        if block.language != "js" or page not in RUN_ELSEWHERE:
+            assert block.language in CHECKS, f"{block.place} has the language {block.language!r}"
+            CHECKS[block.language](block.code)
+
+
+@pytest.mark.defect(56)
+@pytest.mark.parametrize("page", all_pages())
+def test_a_block_that_does_not_run_says_why(page: str) -> None:
+    """A mark is one that the tests know, and one that keeps a block from running has a reason."""
+    for block in blocks_of(page):
+        if block.mark:
+            assert re.match(r"not run: \w+|new program$|generated", block.mark), block.place
+        if block.language == "text" and block.runs and page not in RUN_ELSEWHERE:
+            assert follows_python(block), f"{block.place} is the output of no block"
+
+
+def follows_python(block: Block) -> bool:
+    """Whether a block stands after one whose output it can be."""
+    page = blocks_of(block.page)
+    earlier = [one for one in page[: page.index(block)] if one.runs and one.language != "console"]
+    return bool(earlier) and earlier[-1].language in ("python", "text")
