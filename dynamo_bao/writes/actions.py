@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from attrs import define, evolve
 
@@ -16,6 +20,8 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     Exists,
     Negation,
     all_of,
+    attribute_of,
+    equality,
 )
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, Resolver, render_condition
 from dynamo_bao.dynamodb.expressions.updates import Update
@@ -37,9 +43,13 @@ STORED: Condition = Exists(Attribute(PK))
 """The item exists."""
 NOT_STORED: Condition = Negation(STORED)
 """The item does not exist."""
+NO_UPDATE = Update()
 NO_ATTRIBUTE = "_bao_nothing"
 """An attribute that no item has. Removing it changes nothing; an update that changes nothing needs some action."""
 
+Assumed = Mapping[str, AttributeValue | None]
+"""Stored values that must not have changed, by attribute name. None stands for an attribute that must be absent."""
+NOTHING_ASSUMED: Assumed = MappingProxyType({})
 
 FEW_PATHS = 10
 """With at most this many paths, no expression is too long."""
@@ -47,12 +57,34 @@ MAX_PATHS_BYTES = 3584
 """The most bytes of an expression with paths."""
 
 
+class Expressions(NamedTuple):
+    """The expressions of an action, without their values.
+
+    Attributes:
+        update, condition: the texts; empty without one.
+        names: the attribute names by placeholder.
+        value_marks: the placeholders of the values.
+    """
+
+    update: str
+    condition: str
+    names: dict[str, str]
+    value_marks: tuple[str, ...]
+
+
 @define
 class Action:
     """One write: exactly one of `item` (put), `update`, or neither (delete, or only a check).
 
-    `kind` is the member's name in a transaction: ``"Put"``, ``"Update"``, ``"Delete"`` or ``"ConditionCheck"``.
     Nothing changes an action; a frozen class would take three times as long to make.
+
+    Attributes:
+        kind: the member's name in a transaction: ``"Put"``, ``"Update"``, ``"Delete"`` or ``"ConditionCheck"``.
+        key: the key of the item.
+        condition: what must hold of the stored item.
+        item: the new item of a put.
+        update: the changes of an update.
+        assumed: what must hold beside `condition`.
     """
 
     kind: str
@@ -60,24 +92,45 @@ class Action:
     condition: Condition = EMPTY
     item: Item | None = None
     update: Update | None = None
+    assumed: Assumed = NOTHING_ASSUMED
 
     def parameters(self, table: str, resolver: Resolver) -> dict[str, object]:
         """The action as a member of a request. Its condition and its update share one set of placeholders."""
-        placeholders = Placeholders()
         request: dict[str, object] = {"TableName": table}
         if self.item is not None:
             request["Item"] = self.item
         else:
             pk, sk = self.key
             request["Key"] = {PK: {"S": pk}, SK: {"S": sk}}
-        if self.update is not None:
-            request["UpdateExpression"] = self.update.render(placeholders)
-        condition = render_condition(self.condition, placeholders, resolver)
+        (update, condition, names, _), values = self.expressions(resolver)
+        if update:
+            request["UpdateExpression"] = update
         if condition:
             request["ConditionExpression"] = condition
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        placeholders.into(request)
+        if names:
+            request["ExpressionAttributeNames"] = names.copy()
+        if values:
+            request["ExpressionAttributeValues"] = values
         return request
+
+    def expressions(self, resolver: Resolver) -> tuple[Expressions, dict[str, AttributeValue]]:
+        """The expressions, and their values by placeholder.
+
+        Expressions without parts of documents and without conditions of callers have few shapes. Each shape is rendered
+        once, and from then on only gets its values.
+        """
+        update, assumed, condition = self.update or NO_UPDATE, self.assumed, self.condition
+        if update.parts or not (condition is STORED or condition is NOT_STORED):
+            return _rendered(update, condition, assumed, resolver)
+        set_, remove, add, delete = update.set_, update.remove, update.add, update.delete
+        absent = tuple([name for name, value in assumed.items() if value is None]) if assumed else ()
+        shape = tuple(set_), tuple(remove), tuple(add), tuple(delete), tuple(assumed), absent
+        expressions = _expressions_of_shape(condition is STORED, *shape)
+        values = [*set_.values(), *add.values(), *delete.values()]
+        if assumed:
+            values += [value for value in assumed.values() if value is not None]
+        return expressions, dict(zip(expressions.value_marks, values, strict=True))
 
     def is_long(self, resolver: Resolver) -> bool:
         """Whether an expression of an update is longer than `MAX_PATHS_BYTES`."""
@@ -85,10 +138,10 @@ class Action:
         if len(self.update.parts) <= FEW_PATHS:
             return False
         try:
-            condition = render_condition(self.condition, Placeholders(), resolver)
+            expressions, _ = self.expressions(resolver)
         except QueryError:
             return True
-        return max(len(condition), len(self.update.render(Placeholders()))) > MAX_PATHS_BYTES
+        return max(len(expressions.condition), len(expressions.update)) > MAX_PATHS_BYTES
 
     def is_idempotent(self) -> bool:
         """Whether doing it twice stores the same as doing it once."""
@@ -129,6 +182,43 @@ class Action:
         members = any("N" not in value for value in update.add.values())
         parts = any(part.is_idempotent for part in update.parts)
         return members or parts or bool(update.set_ or update.delete or update.remove.keys() - {NO_ATTRIBUTE})
+
+
+def _rendered(
+    update: Update, condition: Condition, assumed: Assumed, resolver: Resolver
+) -> tuple[Expressions, dict[str, AttributeValue]]:
+    """The expressions of an action of any shape, and their values by placeholder."""
+    placeholders = Placeholders()
+    update_text = update.render(placeholders)
+    assumptions = [equality(attribute_of(name), before) for name, before in assumed.items()]
+    condition_text = render_condition(all_of((condition, *assumptions)), placeholders, resolver)
+    values = placeholders.values
+    return Expressions(update_text, condition_text, placeholders.names, tuple(values)), values
+
+
+@lru_cache(maxsize=4096)
+def _expressions_of_shape(
+    is_stored: bool,
+    set_: tuple[str, ...],
+    remove: tuple[str, ...],
+    add: tuple[str, ...],
+    delete: tuple[str, ...],
+    assumed: tuple[str, ...],
+    absent: tuple[str, ...],
+) -> Expressions:
+    """The expressions of all actions that have these attributes, whatever the values.
+
+    Args:
+        is_stored: whether the item must exist; otherwise it must not.
+        set_, remove, add, delete: the attributes of the update.
+        assumed: the attributes with an assumed value.
+        absent: those of them that must be absent.
+    """
+    value: AttributeValue = {"NULL": True}
+    update = Update(*map(dict.fromkeys, (set_, remove, add, delete)))  # type: ignore[arg-type]
+    before = {name: None if name in absent else value for name in assumed}
+    no_paths: Any = None  # the conditions name attributes, so nothing is to be resolved
+    return _rendered(update, STORED if is_stored else NOT_STORED, before, no_paths)[0]
 
 
 def _members(value: AttributeValue | None) -> set[object]:

@@ -57,8 +57,8 @@ from dynamo_bao.session.state import (
     state_of,
 )
 from dynamo_bao.session.unit_of_work import PendingWrite
+from dynamo_bao.writes.actions import Assumed
 from dynamo_bao.writes.changes import (
-    Assumed,
     Change,
     CreateChange,
     DeleteChange,

@@ -11,24 +11,15 @@ import logging
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from types import MappingProxyType
 from typing import Any
 
 from attrs import NOTHING
 
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.dynamodb.expressions.conditions import (
-    EMPTY,
-    Condition,
-    Exists,
-    Negation,
-    all_of,
-    attribute_of,
-    equality,
-)
+from dynamo_bao.dynamodb.expressions.conditions import Condition, Exists, Negation, all_of, attribute_of
 from dynamo_bao.dynamodb.items import ReplyItem, Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.dynamodb.service import AttributeValue, Item
+from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
@@ -61,7 +52,7 @@ from dynamo_bao.session.state import (
     unload,
 )
 from dynamo_bao.session.tenancy import tenant_block
-from dynamo_bao.writes.actions import STORED, Action, WritePlan
+from dynamo_bao.writes.actions import NOTHING_ASSUMED, STORED, Action, Assumed, WritePlan
 from dynamo_bao.writes.document_changes import Parts
 from dynamo_bao.writes.effects import applied, is_relative
 from dynamo_bao.writes.executor import VERSIONS
@@ -71,9 +62,6 @@ from dynamo_bao.writes.plans import (
     plan_delete,
     plan_update,
 )
-
-Assumed = Mapping[str, AttributeValue | None]
-"""Stored values that must not have changed, by attribute name. None stands for an attribute that must be absent."""
 
 
 class Change:
@@ -100,7 +88,7 @@ class Change:
 
     operation = "save"
     stored_item: StoredItem | None = None
-    assumed: Assumed = MappingProxyType({})
+    assumed: Assumed = NOTHING_ASSUMED
     transaction: Collecting | None = None
     after_hooks: tuple[Callable[[Any], object], ...] = ()
     overwrite = False
@@ -206,16 +194,6 @@ class Change:
         with tenant_block(self.subject.tenant):
             for hook in self.after_hooks:
                 hook(result)
-
-    @property
-    def full_condition(self) -> Condition:
-        """Everything that must hold of the stored item: the condition and the assumed values."""
-        if not self.assumed:
-            return self.condition
-        parts: list[Condition] = [] if self.condition is EMPTY else [self.condition]
-        for name, before in self.assumed.items():
-            parts.append(equality(attribute_of(name), before))
-        return parts[0] if len(parts) == 1 else all_of(parts)
 
     def _session_instance(self) -> Any:
         """The session's instance for the item, or None. A new one that was only added does not count."""
@@ -346,7 +324,9 @@ class SaveChange(Change):
         self.reindex = reindex
 
     def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
-        return plan_update(self.subject, self.changes, stored_item, self.full_condition, reindex=self.reindex)
+        return plan_update(
+            self.subject, self.changes, stored_item, self.condition, self.assumed, reindex=self.reindex
+        )
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         before = None if self.reindex else self._partitions_before(index)
@@ -430,7 +410,7 @@ class UpdateChange(Change):
         self.changes = changes
 
     def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
-        return plan_update(self.subject, self.changes, stored_item, self.full_condition)
+        return plan_update(self.subject, self.changes, stored_item, self.condition, self.assumed)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return _partitions_after(self.subject, index, self.changes, self._partitions_before(index))
@@ -463,7 +443,7 @@ class DeleteChange(Change):
     takes_row = True
 
     def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
-        return plan_delete(self.subject, stored_item, self.full_condition)
+        return plan_delete(self.subject, stored_item, self.condition, self.assumed)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return self._partitions_before(index)
@@ -510,7 +490,7 @@ class ConditionCheck(Change):
     operation = "require"
 
     def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
-        check = Action("ConditionCheck", self.subject.identity.key, all_of((STORED, self.full_condition)))
+        check = Action("ConditionCheck", self.subject.identity.key, STORED & self.condition)
         return WritePlan((check,), 0, (None,))
 
     def apply_locally(self) -> Any:
@@ -610,7 +590,9 @@ class UpdateByKeyChange(UpdateChange):
             exists = Exists(attribute_of(str(schema.fields[name].attribute)))
             expected.append(Negation(exists) if name in missing else exists)
         changes = {**missing, **self.changes}
-        return plan_update(self.subject, changes, stored_item, all_of((self.full_condition, *expected)))
+        return plan_update(
+            self.subject, changes, stored_item, all_of((self.condition, *expected)), self.assumed
+        )
 
     def apply_result(self, stored: ReplyItem | None) -> Any:
         if stored is None:  # a transaction does not return items

@@ -28,9 +28,9 @@ class ReplaceChange(CreateChange):
 
     def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
         creation_plan = plan_create(self.subject, self.values, self.condition, self.item)
-        return plan_replace(
-            plan_delete(self.subject, stored_item, self.deletion.full_condition), creation_plan
-        )
+        deletion = self.deletion
+        deletion_plan = plan_delete(self.subject, stored_item, deletion.condition, deletion.assumed)
+        return plan_replace(deletion_plan, creation_plan)
 
 
 def combined(changes: Iterable[Change]) -> list[Change]:

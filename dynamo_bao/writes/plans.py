@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
+    EMPTY,
     AllOf,
     AnyOf,
     Compare,
@@ -34,7 +35,16 @@ from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem
-from dynamo_bao.writes.actions import NO_ATTRIBUTE, NOT_STORED, STORED, Action, WritePlan, check_update_size
+from dynamo_bao.writes.actions import (
+    NO_ATTRIBUTE,
+    NOT_STORED,
+    NOTHING_ASSUMED,
+    STORED,
+    Action,
+    Assumed,
+    WritePlan,
+    check_update_size,
+)
 from dynamo_bao.writes.document_changes import MAX_PATHS, Parts, PartsPlan, is_long
 
 
@@ -63,9 +73,9 @@ class _PlanBuilder:
 
     __slots__ = ("claims", "conditions", "exact", "guards", "update")
 
-    def __init__(self, *conditions: Condition) -> None:
+    def __init__(self, condition: Condition = EMPTY) -> None:
         self.update = Update()
-        self.conditions = list(conditions)
+        self.conditions = [STORED] if condition is EMPTY else [STORED, condition]
         self.guards: list[Action] = []
         self.claims: list[tuple[str, object] | None] = []
         self.exact = False
@@ -73,6 +83,11 @@ class _PlanBuilder:
     def assume(self, field: Field, before: AttributeValue | None) -> None:
         """Conditions the write on the stored value of a field being `before`."""
         self.conditions.append(equality(attribute_of(str(field.attribute)), before))
+
+    @property
+    def condition(self) -> Condition:
+        """All conditions of the write of the item."""
+        return self.conditions[0] if len(self.conditions) == 1 else all_of(self.conditions)
 
 
 # --- create -----------------------------------------------------------------------------------------
@@ -94,7 +109,8 @@ def plan_create(
         stored = item.get(str(constraint.field.attribute))
         if stored is not None:
             _claim(draft, subject, constraint, stored, values[constraint.field.name])
-    put = Action("Put", subject.identity.key, all_of((NOT_STORED, condition)), item=item)
+    new = NOT_STORED if condition is EMPTY else NOT_STORED & condition
+    put = Action("Put", subject.identity.key, new, item=item)
     return _finished(draft, put)
 
 
@@ -171,6 +187,7 @@ def plan_update(
     changes: Mapping[str, object],
     stored_item: StoredItem | None,
     condition: Condition,
+    assumed: Assumed = NOTHING_ASSUMED,
     *,
     reindex: bool = False,
 ) -> WritePlan:
@@ -180,19 +197,19 @@ def plan_update(
         changes: by field name the new (validated) value, None to remove it, or a `CounterDelta`, `SetDelta` or
             `Parts`.
         stored_item: the item as it was read, or None if it was not.
-        condition: what else must hold of the stored item.
+        condition, assumed: what else must hold of the stored item.
         reindex: whether all index and iteration keys and all guards are written again. It needs `stored_item`.
     """
     for value in changes.values():
         if type(value) is Parts:
             break
     else:
-        return _plan_update(subject, changes, stored_item, condition, reindex, MAX_PATHS)
+        return _plan_update(subject, changes, stored_item, condition, assumed, reindex, MAX_PATHS)
     for max_paths in _FEWER_PATHS:
-        plan = _plan_update(subject, changes, stored_item, condition, reindex, max_paths)
+        plan = _plan_update(subject, changes, stored_item, condition, assumed, reindex, max_paths)
         if not plan.main_action.is_long(subject.schema):
             return plan
-    return _plan_update(subject, changes, stored_item, condition, reindex, 1)
+    return _plan_update(subject, changes, stored_item, condition, assumed, reindex, 1)
 
 
 _FEWER_PATHS = (MAX_PATHS, 40, 15, 5)
@@ -204,11 +221,12 @@ def _plan_update(
     changes: Mapping[str, object],
     stored_item: StoredItem | None,
     condition: Condition,
+    assumed: Assumed,
     reindex: bool,
     max_paths: int,
 ) -> WritePlan:
     """`plan_update` with at most `max_paths` paths into documents, if the stored item is known."""
-    schema, draft = subject.schema, _PlanBuilder(STORED, condition)
+    schema, draft = subject.schema, _PlanBuilder(condition)
     is_source = reindex or not schema.source_names.isdisjoint(changes)
     if is_source:
         changes = _with_indexed_counters(draft, subject, changes, stored_item)
@@ -220,7 +238,7 @@ def _plan_update(
         update.remove[NO_ATTRIBUTE] = None
     before = stored_item.item if stored_item is not None else key.as_item()
     check_update_size(schema.name, subject.identity.primary_id, before, update)
-    main = Action("Update", key, all_of(draft.conditions), update=update)
+    main = Action("Update", key, draft.condition, None, update, assumed)
     return _finished(draft, main)
 
 
@@ -494,15 +512,21 @@ def _put_constraints(
 # --- delete -----------------------------------------------------------------------------------------
 
 
-def plan_delete(subject: ItemRef, stored_item: StoredItem | None, condition: Condition) -> WritePlan:
+def plan_delete(
+    subject: ItemRef,
+    stored_item: StoredItem | None,
+    condition: Condition,
+    assumed: Assumed = NOTHING_ASSUMED,
+) -> WritePlan:
     """Deletes an item that must exist, and the guards of its unique values as far as the item is known."""
-    draft = _PlanBuilder(STORED, condition)
+    draft = _PlanBuilder(condition)
     if stored_item is not None:
         for constraint in subject.schema.constraints.values():
             before = stored_item.item.get(str(constraint.field.attribute))
             draft.assume(constraint.field, before)
             _free(draft, subject, constraint, before)
-    return _finished(draft, Action("Delete", subject.identity.key, all_of(draft.conditions)), main_first=True)
+    delete = Action("Delete", subject.identity.key, draft.condition, assumed=assumed)
+    return _finished(draft, delete, main_first=True)
 
 
 def plan_replace(deletion: WritePlan, creation: WritePlan) -> WritePlan:
@@ -512,7 +536,8 @@ def plan_replace(deletion: WritePlan, creation: WritePlan) -> WritePlan:
         deletion: the plan that deletes the stored item.
         creation: the plan that creates the new one.
     """
-    main = evolve(creation.main_action, condition=deletion.main_action.condition)
+    deleting = deletion.main_action
+    main = evolve(creation.main_action, condition=deleting.condition, assumed=deleting.assumed)
     guards: dict[Key, tuple[Action, tuple[str, object] | None]] = {}
     for plan in (deletion, creation):
         for number, action in enumerate(plan.actions):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from dynamo_bao import (
     MODEL_PREFIX,
@@ -22,9 +25,18 @@ from dynamo_bao import (
     VersionField,
 )
 from dynamo_bao.dynamodb.document_diff import Edit
-from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Attribute, Compare, Exists, Negation, all_of
+from dynamo_bao.dynamodb.expressions.conditions import (
+    EMPTY,
+    Attribute,
+    Compare,
+    Condition,
+    Exists,
+    Negation,
+    all_of,
+)
 from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
 from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request
 from dynamo_bao.mapping.snapshots import StoredItem
@@ -34,6 +46,7 @@ from dynamo_bao.writes.actions import (
     NOT_STORED,
     STORED,
     Action,
+    Assumed,
     WritePlan,
     check_update_size,
     request_for,
@@ -473,6 +486,41 @@ def test_several_actions_are_one_transaction_with_a_token() -> None:
         assert inside["TableName"] == "t"
         assert inside["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
         assert "ReturnValues" not in inside
+
+
+def values_of(text: str) -> Item:
+    return {"a": {"S": text}, "b": {"N": "1"}}
+
+
+@pytest.mark.parametrize("text", ["x", "y"])
+@pytest.mark.parametrize("condition", [STORED, NOT_STORED])
+@pytest.mark.parametrize(
+    "assumed",
+    [{}, {"a": {"S": "z"}, "c": None, "d": {"N": "2"}}, {"c": {"S": "z"}, "a": None, "d": {"N": "2"}}],
+)
+@pytest.mark.parametrize(
+    "make_update",
+    [
+        lambda text: None,
+        lambda text: Update(set_=values_of(text)),
+        lambda text: Update(set_={"b": {"S": text}}, remove={"a": None, "d": None}),
+        lambda text: Update(set_={"d": {"S": text}}, add=values_of(text), delete={"e": {"SS": [text]}}),
+    ],
+)
+def test_an_action_of_a_known_shape_is_rendered_as_any_other(
+    make_update: Callable[[str], Update | None], assumed: Assumed, condition: Condition, text: str
+) -> None:
+    """The expressions of equal shapes are rendered once; an equal condition of a caller renders them anew."""
+    action = Action("Update", KEY, condition, None, make_update(text), assumed)
+    anew = evolve(action, condition=copy.deepcopy(condition))
+    assert action.parameters("t", SCHEMA) == anew.parameters("t", SCHEMA)
+
+
+def test_a_changed_request_does_not_change_later_ones() -> None:
+    """Handlers of botocore's events may change the parameters."""
+    first = updated({"likes": 1}).parameters("t", SCHEMA)
+    first["ExpressionAttributeNames"].clear()
+    assert updated({"likes": 2}).parameters("t", SCHEMA)["ExpressionAttributeNames"]
 
 
 # --- was it done? ----------------------------------------------------------------------------------

@@ -89,10 +89,15 @@ class Placeholders:
         self.values[mark] = value
         return mark
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The attribute names by placeholder."""
+        return dict(zip(self._names.values(), self._names, strict=True))
+
     def into(self, request: dict[str, object]) -> None:
         """Puts the names and values that were registered into `request`."""
         if self._names:
-            request["ExpressionAttributeNames"] = dict(zip(self._names.values(), self._names, strict=True))
+            request["ExpressionAttributeNames"] = self.names
         if self.values:
             request["ExpressionAttributeValues"] = self.values
 
