@@ -175,16 +175,16 @@ def compile_row_decoder(
 def compile_differing(model: str, fields: Iterable[Field]) -> Differing:
     """Compiles ``differing(values, item)``, which names the fields whose value is not the one that decoding gives.
 
-    A value that is not the same, in type too, may still have the same stored form. The function returns None for an
-    item with a stored value that a field cannot read.
+    A value that is not the same, in type too, may still have the same stored form. The function returns None if a
+    field has no value, or cannot read its stored value.
     """
-    names: dict[str, object] = {**NAMES, "_SCALARS": SCALARS, "_ABSENT": ABSENT, "_is_alike": is_alike}
-    lines = ["    names, current = [], values.get", "    try:", "        get = item.get"]
+    names: dict[str, object] = {**NAMES, "_SCALARS": SCALARS, "_is_alike": is_alike}
+    lines = ["    names = []", "    try:", "        get = item.get"]
     for number, field in enumerate(fields):
         stored, absent = _usual(_decoded(field, "s", number, names)), _absent(field, number, names)
-        value = f"{stored} if (s := get({field.attribute!r})) is not None else {absent}"
-        lines.append(f"        v, w = current({field.name!r}, _ABSENT), {value}")
-        lines.append(f"        if not (v is w or {_SAME}): names.append({field.name!r})")
+        lines.append(f"        v, s = values[{field.name!r}], get({field.attribute!r})")
+        lines.append(f"        w = {absent} if s is None else {stored}")
+        lines.append(f"        if v is not w and not ({_SAME}): names.append({field.name!r})")
     lines += ["    except Exception as error:", "        _require_data_error(error)", "        return None"]
     source = "\n".join(["def differing(values, item):", *lines, "    return names"])
     differing: Differing = compiled(source, f"comparison of {model}", names)["differing"]

@@ -92,8 +92,8 @@ class LoadedSnapshot(StoredItem):
     def __init__(
         self, schema: Schema, keys: Mapping[str, object], item: Item, handed: HandedOutValues | None
     ) -> None:
-        super().__init__(schema, keys, item)
-        self._handed = handed
+        self.item, self._schema, self._keys = item, schema, keys
+        self._values, self._handed = None, handed
         self.accepted: dict[str, object] = {}
         self.differing: list[str] | None = None
 

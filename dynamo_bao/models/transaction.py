@@ -15,9 +15,9 @@ from dynamo_bao.models.batch_context import SESSIONS
 from dynamo_bao.models.registry import managers
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import TRANSACTION, Block, end_dropped
-from dynamo_bao.session.context import BatchContext, current_session
+from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.requests import send
-from dynamo_bao.session.scope import current_transaction, operation_in, resolve_scope_of
+from dynamo_bao.session.scope import operation_in, resolve_scope_of, surroundings
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, Status, identity_of, state_of
 from dynamo_bao.writes.change_factory import ConditionLike, checked_condition, write_of
@@ -89,7 +89,8 @@ class Transaction:
         """
         with operation_in(self.session):
             self._require_open()
-            combine(self._changes_by_item, change)
+            if self._changes_by_item.setdefault(change.item_ref, change) is not change:
+                combine(self._changes_by_item, change)
             self._changes.append(change)
             change.transaction = None  # a cycle would keep all of its items in memory for a while
             change.result = change.apply_locally()
@@ -159,11 +160,8 @@ class Transaction:
             change.on_commit()
             if change.item_ref not in written:
                 self.session._instances.forget_deletion(change.mapper, change.subject.identity)
-        error = run_afterwards(
-            partial(change.run_after_hooks, change.result)
-            for change in self._changes
-            if change.after_hooks and change.item_ref in written
-        )
+        hooked = [change for change in self._changes if change.after_hooks and change.item_ref in written]
+        error = run_afterwards([partial(change.run_after_hooks, change.result) for change in hooked])
         if error is not None:
             raise error
 
@@ -225,11 +223,10 @@ class _TransactionBlock(Block[Transaction]):
     __slots__ = ()
 
     def _begin(self) -> Transaction:
-        outer = current_transaction()
+        session, outer = surroundings()
         if isinstance(outer, Transaction):
             self.value = _NestedBlock(outer, len(outer))
             return outer
-        session = current_session()
         if session is not None:
             return self._begin_in(session, None)
         for manager in managers():

@@ -163,7 +163,12 @@ def visible_links(top: Link, owner: ExecutionContext) -> dict[str, Link]:
     links: dict[str, Link] = {}
     link: Link | None = top
     while link is not None:
-        if link.kind not in links and link.is_seen_by(owner):
+        link_owner = link.owner
+        if (
+            link.kind not in links
+            and (link_owner is None or link_owner is owner or link_owner.runs_as is owner)
+            and link.entry() is not None
+        ):  # `is_seen_by` without a call, because every save comes here
             links[link.kind] = link
         link = link.parent
     return links

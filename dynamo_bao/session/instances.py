@@ -205,10 +205,16 @@ class SessionInstances:
         """The model's strongly held instances by key; empty once the session has deleted anything."""
         return {} if self._deleted else self._identity.strong[mapper]
 
-    def is_canonical(self, mapper: ModelMapper, identity: Identity, instance: Instance) -> bool:
-        """Whether `instance` is already the canonical one for its key."""
-        cached = self._identity.strong[mapper].get(identity.key)
-        return cached is instance and (mapper, identity.key) not in self._deleted
+    def hold_created(self, mapper: ModelMapper, key: Key, instance: Instance) -> bool:
+        """Holds a created instance of this session. False if the session knows another one of its key."""
+        item_key = mapper, key
+        cached = self._identity.get(item_key)
+        if (cached is not None and cached is not instance) or item_key in self._deleted:
+            return False
+        if cached is None:
+            self.lookups.discard(item_key)
+        self._identity.hold(item_key, instance)
+        return True
 
     def superseded(self, mapper: ModelMapper, identity: Identity) -> list[Instance]:
         """Instances that users got for a key before its item was created: pending, missing or deleted ones."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import weakref
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from dynamo_bao.errors import ConcurrencyError
 from dynamo_bao.session.bindings import MANAGER, SESSION, Entry, Link, innermost_value
@@ -35,21 +35,6 @@ class Flushing:
 
     def __exit__(self, *_: object) -> None:
         self._ownership.flushing = None
-
-
-class _Unshared:
-    """The block of an operation of a session that has an owner. It does nothing."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-UNSHARED: AbstractContextManager[None] = _Unshared()
 
 
 class SessionOwnership:
@@ -145,7 +130,7 @@ class SessionOwnership:
 
     def operation(self) -> AbstractContextManager[None]:
         """A block in which one operation runs. The owner of a session runs one at a time anyway."""
-        return UNSHARED
+        return nullcontext()
 
     # --- transactions ----------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import TenantMismatchError
+from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.policy import AllowDirect
 from dynamo_bao.session.bindings import (
     SESSION,
@@ -16,17 +17,16 @@ from dynamo_bao.session.bindings import (
     Link,
     chain,
     innermost,
-    innermost_value,
     top_link,
     visible_links,
 )
 from dynamo_bao.session.context import current_session
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context, threads
 from dynamo_bao.session.operation_lock import OperationLock
-from dynamo_bao.session.ownership import UNSHARED, SessionOwnership
+from dynamo_bao.session.ownership import SessionOwnership
 from dynamo_bao.session.request_session import has_ended_request, request_is_over
 from dynamo_bao.session.session import Collecting, Session
-from dynamo_bao.session.state import Instance, State, state_of
+from dynamo_bao.session.state import Instance, State, instance_dict, state_of
 from dynamo_bao.session.tenancy import CLEARED, current_tenant, resolvers, tenant_for
 
 _top = chain.get  # called for every operation
@@ -158,7 +158,7 @@ def check_tenant(instance: Instance, operation: str) -> None:
         TenantMismatchError: if it belongs to another tenant.
         TenantRequiredError: if there is no current tenant, and one is needed.
     """
-    state = state_of(instance)
+    state: State = instance_dict(instance)[STATE]
     if state.mapper is not None:
         _require_tenant(state, tenant_for(state.mapper.database, operation), operation)
     elif state.tenant is not None:
@@ -181,8 +181,32 @@ def _require_tenant(state: State, tenant: str | None, operation: str, subject: s
 
 def current_transaction() -> Collecting | None:
     """The innermost transaction around the running code, or None."""
-    transaction: Collecting | None = innermost_value(TRANSACTION)
-    return transaction
+    return surroundings()[1]
+
+
+def surroundings() -> tuple[Session | None, Collecting | None]:
+    """The innermost session and the innermost transaction around the running code."""
+    top = top_link()
+    if top is None:
+        return None, None
+    links = visible_links(top, current_execution_context())
+    session, transaction = links.get(SESSION), links.get(TRANSACTION)
+    return None if session is None else session.value, None if transaction is None else transaction.value
+
+
+class _Unshared:
+    """The block of an operation of a session that has an owner. It does nothing."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+UNSHARED: AbstractContextManager[None] = _Unshared()
 
 
 def operation_in(session: Session | None) -> AbstractContextManager[None]:

@@ -230,16 +230,20 @@ def _conditioned(change: SaveChange) -> None:
     """Makes a save in a transaction require that the changed fields are still stored as they were loaded."""
     stored_item, fields = change.stored_item, change.subject.schema.fields
     assert stored_item is not None
-    changes: dict[str, object] = {}
+    changes = dict(change.changes)
     assumed: dict[str, AttributeValue | None] = {}
-    for name, value in change.changes.items():
+    for name, value in changes.items():
         field = fields[name]
         attribute = str(field.attribute)
-        before = stored_item.item.get(attribute)
-        changes[name] = value.conditioned(before) if type(value) is Parts else value
-        if not (field.auto_update or isinstance(value, (CounterDelta, SetDelta, Parts))):
-            assumed[attribute] = before
+        if type(value) is Parts:
+            changes[name] = value.conditioned(stored_item.item.get(attribute))
+        elif not (field.auto_update or type(value) in _RELATIVE):
+            assumed[attribute] = stored_item.item.get(attribute)
     change.changes, change.assumed = changes, {**assumed, **change.assumed}
+
+
+_RELATIVE = frozenset((CounterDelta, SetDelta))
+"""Changes that hold whatever is stored."""
 
 
 def _changes(

@@ -267,7 +267,7 @@ class CreateChange(Change):
         mark_created(
             self.instance, self.mapper, tenant, session, identity.key, identity.primary_id, self.stored_form
         )
-        if session is None or session._instances.is_canonical(self.mapper, identity, self.instance):
+        if session is None or session._instances.hold_created(self.mapper, identity.key, self.instance):
             return self.instance
         return self._attach_to(session)
 
@@ -291,10 +291,12 @@ class CreateChange(Change):
         values = {name: current.get(name, self.values[name]) for name in self.subject.schema.fields}
         for shared_state in self._shared_states:
             shared_state.end()
+        self._shared_states = ()
         if self.session is not None:
             self.session._instances.evict(self.mapper, self.subject.identity)
             if self._replaced_instance is not None:
                 self.session._instances.attach(self._replaced_instance)
+                self._replaced_instance = None
         revert_to_transient(self.instance, values)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from attrs import define, evolve, field, frozen
 
 from dynamo_bao.dynamodb.expressions.conditions import all_of
-from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.service import (
     MAX_ITEM_BYTES,
     MAX_TRANSACTION_ACTIONS,
@@ -117,7 +117,7 @@ def plan_transaction(writes: Sequence[WriteExecution]) -> TransactionPlan:
                     claim = write.plan.constraints[place] or ("key", None)
                     raise transaction_error(writes, {number: write.taken(claim)})
                 member.action = _merged(member.action, action)
-            member.origins.append(ActionRef(number, place))
+            member.origins.append(new_namedtuple(ActionRef, (number, place)))
     combined = TransactionPlan(tuple(writes), tuple(members.values()))
     _check_size(combined)
     return combined

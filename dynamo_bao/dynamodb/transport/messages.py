@@ -336,11 +336,8 @@ def tables_of(request: Request) -> tuple[str, ...]:
         return (parameters["TableName"],)
     if "RequestItems" in parameters:
         return tuple(parameters["RequestItems"])
-    tables: dict[str, None] = {}
-    for action in parameters.get("TransactItems", ()):
-        for part in action.values():
-            tables[part["TableName"]] = None
-    return tuple(tables)
+    actions = parameters.get("TransactItems", ())
+    return tuple(dict.fromkeys([part["TableName"] for action in actions for part in action.values()]))
 
 
 def names_an_arn(request: Request) -> bool:
