@@ -1,8 +1,7 @@
 """Imports a file of JSON lines: checks it first, then writes the lines in order, each of them once.
 
-The progress file makes interruptions harmless. It is written before a group of lines is sent, with the values that
-were generated for them (an id, say), so that sending them again stores the same items. It is written again when all
-of them are stored.
+The progress file makes interruptions harmless. Before a group of lines is sent, it states what is stored already, and
+the values that were generated for the group (an id, say), so that sending it again stores the same items.
 """
 
 from __future__ import annotations
@@ -14,38 +13,26 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from attrs import Factory, define, evolve
+from attrs import Factory, define
 
-from dynamo_bao.dynamodb.expressions.conditions import EMPTY
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.dynamodb.service import MAX_BATCH_WRITE_ITEMS
-from dynamo_bao.dynamodb.transport.batch_write import write_batch
-from dynamo_bao.dynamodb.transport.error_mapping import may_have_succeeded
-from dynamo_bao.errors import (
-    BaoError,
-    BatchIncompleteError,
-    ConditionalError,
-    ConfigurationError,
-    DataFormatError,
-    ItemNotFoundError,
-    ValidationError,
-)
-from dynamo_bao.maintenance.line_reader import Line, Text, read_line, texts_of
+from dynamo_bao.errors import ConfigurationError, ValidationError
+from dynamo_bao.maintenance.line_reader import NOTHING_FILLED, Line, Text, read_line, texts_of
+from dynamo_bao.maintenance.line_writer import LineWriter, refusal_of
 from dynamo_bao.maintenance.progress import Finding, JobProgress
 from dynamo_bao.maintenance.progress_file import ProgressFile, work_on
-from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.state import ModelMapper
-from dynamo_bao.writes.actions import WritePlan
-from dynamo_bao.writes.change_factory import sender
-from dynamo_bao.writes.executor import WriteExecution
-from dynamo_bao.writes.invalidation import all_invalidated
-from dynamo_bao.writes.plans import ItemRef, plan_create, plan_delete, plan_replace
 
 JOURNAL: Final = ".importing"
-GROUP: Final = 100
-"""The number of lines that are recorded in the progress file together."""
+GROUP: Final = 800
+"""The most lines that are recorded in the progress file together."""
+FIRST_GROUP: Final = 100
+"""The number of lines of the first groups, and of groups that take long."""
+GROUP_BYTES: Final = 4 * 1024 * 1024
+"""The bytes of lines after which a group ends."""
+QUICK_SECONDS: Final = 0.5
+"""Groups that are stored in less time grow, because each of them is a wait for the disk."""
 _CHECKED: Final = 1000
-_ROUNDS: Final = 5
 
 
 # --- checking ---------------------------------------------------------------------------------------
@@ -71,17 +58,12 @@ def check_lines(mapper: ModelMapper, tenant: str | None, source: Path) -> Iterat
                     read_line(mapper.schema, tenant, text)
                     item_count += 1
             except ValidationError as error:
-                findings.append(_refusal(mapper, text, error))
+                findings.append(refusal_of(mapper, text, error))
             line_count = text.number
             if line_count % _CHECKED == 0:
                 yield JobProgress(line_count, None, item_count, tuple(findings))
                 findings.clear()
     yield JobProgress(line_count, line_count, item_count, tuple(findings))
-
-
-def _refusal(mapper: ModelMapper, text: Text, error: BaoError, key: str | None = None) -> Finding:
-    message = f"line {text.number}: {error}"
-    return Finding("line", message, "", mapper.schema.name, key, line=text.number)
 
 
 # --- writing ----------------------------------------------------------------------------------------
@@ -115,7 +97,8 @@ def import_items(
         total: the number of lines, for the steps.
 
     Yields:
-        A step for about each hundred lines, when they are stored and recorded.
+        A step for each group of lines, when they are stored and recorded: 100 at first, then up to 800 if they are
+        stored within half a second.
 
     Raises:
         ConfigurationError: if an import was interrupted and neither `resume` nor `restart` is set, or if the file
@@ -129,7 +112,8 @@ def import_items(
     work = work_on(mapper.database, "import", mapper.schema.name, tenant)
     progress_file = ProgressFile(journal or journal_for(source, work), {**work, "overwrite": overwrite})
     state = progress_file.begin(resume=resume, restart=restart)
-    return _Import(mapper, tenant, source, overwrite, progress_file, total).steps(state or {})
+    writer = LineWriter(mapper, tenant, overwrite)
+    return _Import(mapper, tenant, source, progress_file, total, writer).steps(state or {})
 
 
 def journal_for(source: Path, work: Mapping[str, object]) -> Path:
@@ -146,16 +130,23 @@ def _text_of(line: Line | Text) -> Text:
     return line.text if isinstance(line, Line) else line
 
 
+Group = Sequence[Line | Text]
+"""Lines that can be written at the same time; an empty line is a `Text`."""
+
+
 @define
 class _Import:
-    """A running import: everything before `offset` is stored."""
+    """A running import: everything before `offset` is stored.
+
+    While a group is sent, the next one is read.
+    """
 
     mapper: ModelMapper
     tenant: str | None
     source: Path
-    overwrite: bool
     journal: ProgressFile
     total: int | None
+    writer: LineWriter
     number: int = 0
     offset: int = 0
     written: int = 0
@@ -163,20 +154,27 @@ class _Import:
     _digest: Any = Factory(lambda: blake2b(digest_size=16))
     _flight: dict[int, str] = Factory(dict)
     """The generated values of lines that may be stored already, by line number."""
-    _touched: bool = False
-    """Whether any line may have been stored."""
+    _next_group: Group = ()
+    _fault: ValidationError | None = None
+    """The fault of a line after the next group."""
+    _group_size: int = Factory(lambda: min(FIRST_GROUP, GROUP))
 
     def steps(self, state: dict[str, object]) -> Iterator[JobProgress]:
         with self.source.open("rb") as file:
             if state:
                 self._go_on(file, state)
-                self._touched = True
-            for group in self._groups(file):
-                self._note(group)
-                refusals = self._stored(group)
+                self.writer.touched = True
+            groups = self._groups(file)
+            self._read_group(groups)
+            self._note(self._next_group)
+            while self._next_group:
+                group = self._next_group
+                refusals = self._stored(group, partial(self._read_group, groups))
                 self._advance(group, refusals)
-                self._note()
+                self._note(self._next_group)
                 yield JobProgress(self.number, self.total, self.written, refusals)
+            if self._fault is not None:
+                raise self._fault
         self.journal.remove()
         yield JobProgress(self.number, self.total, self.written)
 
@@ -197,7 +195,8 @@ class _Import:
         self.written, self.refused = state["written"], state["refused"]
         self._flight = {int(number): filled for number, filled in state["flight"].items()}
 
-    def _note(self, group: Sequence[Line | Text] = ()) -> None:
+    def _note(self, group: Group) -> None:
+        """Records what is stored, and the values that were generated for the group that is sent next."""
         made_up = {line.text.number: line.filled for line in group if isinstance(line, Line)}
         self.journal.save(
             {
@@ -210,7 +209,7 @@ class _Import:
             }
         )
 
-    def _advance(self, group: Sequence[Line | Text], refusals: Sequence[Finding]) -> None:
+    def _advance(self, group: Group, refusals: Sequence[Finding]) -> None:
         for text in map(_text_of, group):
             self._digest.update(text.content)
             self._flight.pop(text.number, None)
@@ -221,105 +220,63 @@ class _Import:
 
     # --- lines ------------------------------------------------------------------------------------
 
-    def _groups(self, file: BinaryIO) -> Iterator[list[Line | Text]]:
+    def _read_group(self, groups: Iterator[Group]) -> None:
+        """Reads the next group. A fault is kept until the lines before it are stored."""
+        try:
+            self._next_group = next(groups, ())
+        except ValidationError as fault:
+            self._next_group, self._fault = (), fault
+
+    def _groups(self, file: BinaryIO) -> Iterator[Group]:
         """Groups of lines that can be written in parallel: no item and no unique value is in a group twice."""
         group: list[Line | Text] = []
         keys: set[Key] = set()
+        size = 0
         for text in texts_of(file, self.number, self.offset):
-            line = text if text.is_blank else self._read(text)
-            line_keys = (
-                {action.key for action in self._plan(line, None).actions} if isinstance(line, Line) else set()
-            )
-            if group and (len(group) == GROUP or keys & line_keys):
+            try:
+                line = text if text.is_blank else self._read(text)
+            except ValidationError:
+                if group:
+                    yield group
+                raise
+            line_keys = {line.identity.key, *line.guards} if isinstance(line, Line) else set()
+            is_full = len(group) >= self._group_size or size + len(text.content) > GROUP_BYTES
+            if group and (is_full or keys & line_keys):
                 yield group
-                group, keys = [], set()
+                group, keys, size = [], set(), 0
             group.append(line)
             keys |= line_keys
+            size += len(text.content)
         if group:
             yield group
 
     def _read(self, text: Text) -> Line:
+        filled = self._flight.get(text.number, NOTHING_FILLED)
         try:
-            return read_line(self.mapper.schema, self.tenant, text, self._flight.get(text.number, "{}"))
+            return read_line(self.mapper.schema, self.tenant, text, filled)
         except ValidationError as error:
             raise ValidationError(
                 f"line {text.number}: {error}", error.field, error.value, error.errors
             ) from None
 
-    def _plan(self, line: Line, existing: StoredItem | None) -> WritePlan:
-        """The plan that stores a line: as a new item, or in place of an existing one."""
-        subject = ItemRef(self.mapper.schema, self.tenant, line.identity)
-        plan = plan_create(subject, line.values, EMPTY)
-        put = evolve(plan.main_action, item=line.item)
-        plan = evolve(plan, actions=(*plan.actions[: plan.main], put, *plan.actions[plan.main + 1 :]))
-        return plan if existing is None else plan_replace(plan_delete(subject, existing, EMPTY), plan)
-
     # --- sending ----------------------------------------------------------------------------------
 
-    def _stored(self, group: Sequence[Line | Text]) -> tuple[Finding, ...]:
-        """Stores a group. Removes the progress file after an error if certainly no line of the file was stored."""
+    def _stored(self, group: Group, beside: Callable[[], None]) -> tuple[Finding, ...]:
+        """Stores a group. Removes the progress file after an error if certainly no line of the file was stored.
+
+        Args:
+            beside: is called meanwhile.
+        """
+        now = self.mapper.database.transport.clock.now
+        lines, start_time = [line for line in group if isinstance(line, Line)], now()
         try:
-            return self._write([line for line in group if isinstance(line, Line)])
+            refusals = self.writer.write(lines, self._flight, beside)
         except Exception:
-            if not self._touched:
+            if not self.writer.touched:
                 self.journal.remove()
             raise
-
-    def _write(self, lines: Sequence[Line]) -> tuple[Finding, ...]:
-        """Stores lines, and returns a finding for each refused line."""
-        plain = self.overwrite and not self.mapper.schema.constraints
-        size = MAX_BATCH_WRITE_ITEMS if plain else 1
-        parts = [lines[start : start + size] for start in range(0, len(lines), size)]
-        send = self._put_blindly if plain else self._write_one
-        calls: list[Callable[[], Finding | None]] = [partial(send, part) for part in parts]
-        # A unique value can move from one item to another, so the order of the lines matters.
-        at_once = 1 if self.overwrite and not plain else self.mapper.database.max_concurrency
-        with all_invalidated():
-            refusals = self.mapper.database.pool.run(calls, at_once) if calls else []
-        return tuple(refusal for refusal in refusals if refusal is not None)
-
-    def _put_blindly(self, lines: Sequence[Line]) -> None:
-        database = self.mapper.database
-        puts = {database.table_name: {line.identity.key: line.item for line in lines}}
-        written = write_batch(database.transport, puts, database.deadline_from_now())
-        self._touched |= written.error is None or bool(written.replies) or may_have_succeeded(written.error)
-        if written.error is not None:
-            raise written.error
-        if written.unprocessed:
-            name = self.mapper.schema.name
-            raise BatchIncompleteError(
-                f"{name}: DynamoDB left {len(written.unprocessed)} items unprocessed, also after they were sent again.",
-                [(name, key.pk) for _, key in written.unprocessed],
-            )
-
-    def _write_one(self, lines: Sequence[Line]) -> Finding | None:
-        (line,) = lines
-        try:
-            for _ in range(_ROUNDS):
-                try:
-                    self._store(line)
-                    return None
-                except ItemNotFoundError:  # deleted between two reads
-                    continue
-            raise ConditionalError(f"{line.identity.primary_id!r} is being written and deleted by others.")
-        except (ConditionalError, DataFormatError) as error:
-            return _refusal(self.mapper, line.text, error, line.identity.primary_id)
-
-    def _store(self, line: Line) -> None:
-        database, subject = self.mapper.database, ItemRef(self.mapper.schema, self.tenant, line.identity)
-        operation = "save" if self.overwrite else "create"
-        write = WriteExecution(
-            database, subject, operation, partial(self._plan, line), sender(None, database, subject)
-        )
-        try:
-            write.run(None)
-        except ConditionalError:
-            is_of_interrupted_run = line.text.number in self._flight and write.is_done(
-                database.deadline_from_now()
-            )
-            if not is_of_interrupted_run:  # else this line was stored before the interruption
-                raise
-        except Exception as error:
-            self._touched |= may_have_succeeded(error)
-            raise
-        self._touched = True
+        if now() - start_time < QUICK_SECONDS:
+            self._group_size = min(2 * self._group_size, GROUP)
+        else:
+            self._group_size = min(FIRST_GROUP, GROUP)
+        return refusals

@@ -18,7 +18,7 @@ from typing import Any, Final
 from dynamo_bao.dynamodb.keys import parse_partition_key, tenant_mark
 from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
 from dynamo_bao.dynamodb.numbers import number_fault, number_text
-from dynamo_bao.dynamodb.service import AttributeValue, Item
+from dynamo_bao.dynamodb.service import MAX_NUMBER_DIGITS, AttributeValue, Item
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.fields.sets import SET_CODES, SetField
@@ -146,13 +146,7 @@ def _tagged(code: str, content: object) -> str:
 def parse_line(line: bytes) -> dict[str, Any]:
     """The members of a line, with numbers as `Number`. Raises `ValueError` if it is no JSON object."""
     try:
-        parsed = json.loads(
-            line.decode("utf-8-sig"),
-            parse_int=Number,
-            parse_float=Number,
-            parse_constant=_no_constant,
-            object_pairs_hook=_members,
-        )
+        parsed = _DECODER.decode(line.decode().removeprefix("\ufeff"))
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8 text") from None
     except json.JSONDecodeError as error:
@@ -175,6 +169,11 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"has {twice!r} twice in one object")
     return members
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_int=Number, parse_float=Number, parse_constant=_no_constant, object_pairs_hook=_members
+)
 
 
 def field_typed(field: Field, parsed: object) -> AttributeValue | None:
@@ -218,6 +217,8 @@ def _from_tag(code: str, content: object) -> AttributeValue:
 
 
 def _checked(number: str) -> str:
+    if len(number) <= MAX_NUMBER_DIGITS and "e" not in number and "E" not in number:
+        return str(number)
     try:
         fault = number_fault(Decimal(number))
     except ArithmeticError:

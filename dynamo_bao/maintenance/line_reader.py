@@ -7,6 +7,7 @@ from typing import Any, BinaryIO, Final
 
 from attrs import NOTHING, field, frozen
 
+from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
@@ -25,6 +26,8 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.writes.item_size import check_item_size
 
+NOTHING_FILLED: Final = "{}"
+"""The JSON of the filled-in fields of a line that has all fields."""
 _EMPTY_SETS: Final[tuple[AttributeValue, ...]] = ({"SS": []}, {"NS": []}, {"BS": []})
 
 
@@ -70,16 +73,18 @@ class Line:
         values: the values of all fields.
         item: its stored form.
         filled: the JSON of the fields that the line leaves out, with the values that were filled in.
+        guards: the keys of the guards of its unique values.
     """
 
     text: Text
     identity: Identity
     values: Mapping[str, Any] = field(repr=False)
     item: Item = field(repr=False)
-    filled: str = "{}"
+    filled: str = NOTHING_FILLED
+    guards: tuple[Key, ...] = ()
 
 
-def read_line(schema: Schema, tenant: str | None, text: Text, filled: str = "{}") -> Line:
+def read_line(schema: Schema, tenant: str | None, text: Text, filled: str = NOTHING_FILLED) -> Line:
     """Reads a line as an item.
 
     Args:
@@ -91,26 +96,51 @@ def read_line(schema: Schema, tenant: str | None, text: Text, filled: str = "{}"
     try:
         if len(text.content) > MAX_LINE_LENGTH:
             raise ValueError("is longer than any item")
-        members = {**parse_line(filled.encode()), **parse_line(text.content)}
+        members = parse_line(text.content)
+        if filled != NOTHING_FILLED:
+            members = {**parse_line(filled.encode()), **members}
         more = {name: typed(value) for name, value in _more_of(members).items()}
     except ValueError as error:
         raise ValidationError(f"it {error}") from None
-    errors = [*_strangers(schema, members), *_misplaced(schema, more)]
     values: dict[str, Any] = {}
     exact: dict[str, AttributeValue | None] = {}
-    for name, owner in schema.fields.items():
-        try:
-            values[name], stored = (
-                _field_value(owner, members[name]) if name in members else (_filled(owner), NOTHING)
-            )
-        except ValidationError as error:
-            errors.append(error)
-        else:
-            if stored is not NOTHING:
-                exact[str(owner.attribute)] = stored
+    faults = _read_values(schema, members, values, exact)
+    errors = [*_strangers(schema, members), *_misplaced(schema, more)]
+    errors += [faults[name] for name in schema.fields if name in faults]
     if errors:
         raise ValidationError.of(schema.name, errors)
     return _line(schema, tenant, text, values, {**more, **exact})
+
+
+def _read_values(
+    schema: Schema,
+    members: Mapping[str, object],
+    values: dict[str, Any],
+    exact: dict[str, AttributeValue | None],
+) -> dict[str, ValidationError]:
+    """Adds the values of all fields, and their exact stored forms. Returns the faults, by field name."""
+    faults: dict[str, ValidationError] = {}
+    stored_names = set[str]()
+    for name, owner in schema.fields.items():
+        try:
+            if name not in members:
+                values[name] = _filled(owner)
+                continue
+            values[name], stored = _field_value(owner, members[name])
+        except ValidationError as error:
+            faults[name] = error
+            continue
+        if stored is not NOTHING:
+            exact[str(owner.attribute)] = None if stored in _EMPTY_SETS else stored
+            if stored is not None:
+                stored_names.add(name)
+    for name in stored_names if faults else schema.invalid_names(values):
+        if name in stored_names:
+            try:
+                schema.fields[name].accept(values[name])
+            except ValidationError as error:
+                faults[name] = error
+    return faults
 
 
 def _line(
@@ -135,7 +165,12 @@ def _line(
         raise ValidationError(
             f"{schema.name}: a text holds a lone surrogate, which is no character."
         ) from None
-    return Line(text, identity, values, item, f"{{{', '.join(filled)}}}")
+    guards = [
+        constraint.guard_key(tenant, item[name])
+        for constraint in schema.constraints.values()
+        if (name := str(constraint.field.attribute)) in item
+    ]
+    return Line(text, identity, values, item, f"{{{', '.join(filled)}}}", tuple(guards))
 
 
 def _more_of(members: dict[str, object]) -> Mapping[str, Any]:
@@ -174,7 +209,10 @@ def _filled(owner: Field) -> Any:
 
 
 def _field_value(owner: Field, parsed: object) -> tuple[Any, Any]:
-    """A field's value from a line, with the exact stored form; NOTHING in its place if the field had to convert it."""
+    """A field's value from a line, with the exact stored form; NOTHING in its place if the field had to convert it.
+
+    The value of a stored form is not checked yet.
+    """
     try:
         stored = field_typed(owner, parsed)
     except ValueError as error:
@@ -188,8 +226,7 @@ def _field_value(owner: Field, parsed: object) -> tuple[Any, Any]:
     except Exception as error:
         require_data_error(error)
         return owner.accept(from_document(stored)), NOTHING
-    owner.accept(value)
-    return value, None if stored in _EMPTY_SETS else stored
+    return value, stored
 
 
 def _absent(owner: Field) -> Any:

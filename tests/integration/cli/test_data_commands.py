@@ -284,7 +284,7 @@ def test_an_error_in_the_middle_says_how_to_go_on_too(
 
     def save(self: ProgressFile, state: Any) -> None:
         saved.append(state)
-        if len(saved) == 4:
+        if len(saved) == 3:
             raise OSError(28, "No space left on device", "again.jsonl.importing")
         real(self, state)
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from dynamo_bao.cli import doctor
 from dynamo_bao.cli.main import main
-from dynamo_bao.maintenance import import_items
+from dynamo_bao.maintenance import import_items, line_writer
 from dynamo_bao.maintenance.progress import Finding, JobProgress
 from tests.integration.cli.conftest import Project
 
@@ -159,17 +159,17 @@ def test_standard_input_is_gone_on_with_by_a_progress_file(
 ) -> None:
     """The same lines again: each is stored once."""
     monkeypatch.setattr(import_items, "GROUP", 1)
-    real, calls = import_items._Import._write_one, 0
+    real, calls = line_writer.LineWriter._write_one, 0
 
-    def stopped(self: Any, lines: Any) -> Any:
+    def stopped(self: Any, *line: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise KeyboardInterrupt
-        return real(self, lines)
+        return real(self, *line)
 
     arguments = ("import", "Customer", "-", "--progress-file", "p.json")
-    monkeypatch.setattr(import_items._Import, "_write_one", stopped)
+    monkeypatch.setattr(line_writer.LineWriter, "_write_one", stopped)
     cut = stocked(*arguments, answers=CUSTOMERS)
     assert cut.exit_code == 130 and "1 item are stored; continue with --resume" in cut.stderr.replace(
         "1 items", "1 item"
@@ -216,16 +216,16 @@ def test_interrupted_imports_of_one_file_do_not_meet(
     stocked("create-table", "two")
     stocked.write("c.jsonl", CUSTOMERS)
     monkeypatch.setattr(import_items, "GROUP", 1)
-    real, calls = import_items._Import._write_one, 0
+    real, calls = line_writer.LineWriter._write_one, 0
 
-    def stopped(self: Any, lines: Any) -> Any:
+    def stopped(self: Any, *line: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise KeyboardInterrupt
-        return real(self, lines)
+        return real(self, *line)
 
-    monkeypatch.setattr(import_items._Import, "_write_one", stopped)
+    monkeypatch.setattr(line_writer.LineWriter, "_write_one", stopped)
     assert stocked("import", "Customer", "c.jsonl").exit_code == 130
     assert (
         stocked("import", "Customer", "c.jsonl", "--table", "two").stdout

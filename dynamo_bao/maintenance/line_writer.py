@@ -1,0 +1,228 @@
+"""Stores lines of a file: in batches, one by one, or several in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import Final
+
+from attrs import define, field
+
+from dynamo_bao.dynamodb.expressions.conditions import EMPTY
+from dynamo_bao.dynamodb.service import MAX_BATCH_WRITE_ITEMS
+from dynamo_bao.dynamodb.transport.batch_write import write_batch
+from dynamo_bao.dynamodb.transport.error_mapping import TransactionCancelled, may_have_succeeded
+from dynamo_bao.dynamodb.transport.messages import Request
+from dynamo_bao.errors import (
+    BaoError,
+    BatchIncompleteError,
+    ConditionalError,
+    DataFormatError,
+    ItemNotFoundError,
+    ServiceError,
+)
+from dynamo_bao.maintenance.line_reader import Line, Text
+from dynamo_bao.maintenance.progress import Finding
+from dynamo_bao.mapping.snapshots import StoredItem
+from dynamo_bao.session.requests import send
+from dynamo_bao.session.state import ModelMapper
+from dynamo_bao.writes.actions import WritePlan, new_token, request_for
+from dynamo_bao.writes.change_factory import sender
+from dynamo_bao.writes.executor import WriteExecution
+from dynamo_bao.writes.invalidation import all_invalidated
+from dynamo_bao.writes.plans import ItemRef, plan_create, plan_delete, plan_replace
+
+ACTIONS_TOGETHER: Final = 50
+"""The most actions of a transaction that stores several lines: half of what DynamoDB takes."""
+BYTES_TOGETHER: Final = 1_500_000
+"""The most bytes of lines that one transaction stores. Their items are at most twice as large."""
+_ROUNDS: Final = 5
+
+
+def refusal_of(mapper: ModelMapper, text: Text, error: BaoError, key: str | None = None) -> Finding:
+    """The finding about a line that is invalid, or that was not stored."""
+    message = f"line {text.number}: {error}"
+    return Finding("line", message, "", mapper.schema.name, key, line=text.number)
+
+
+@define
+class LineWriter:
+    """Stores lines of one model.
+
+    Attributes:
+        mapper: the repository of the model.
+        tenant: the tenant of the items.
+        overwrite: whether existing items are replaced.
+        touched: whether any line may be stored.
+    """
+
+    mapper: ModelMapper
+    tenant: str | None
+    overwrite: bool
+    touched: bool = False
+    _actions_together: int = field(default=ACTIONS_TOGETHER, init=False)
+
+    def write(
+        self, lines: Sequence[Line], doubtful: Container[int], beside: Callable[[], None]
+    ) -> tuple[Finding, ...]:
+        """Stores lines, and returns a finding for each refused line.
+
+        Args:
+            lines: no item and no unique value is in two of them.
+            doubtful: the numbers of lines that an interrupted import may have stored already.
+            beside: is called meanwhile.
+        """
+        calls = list(self._calls(lines, doubtful))
+
+        def run_beside() -> list[Finding]:
+            beside()
+            return []
+
+        with all_invalidated():
+            # A call more at once: `beside` mostly computes while the others wait for replies.
+            at_once = self.mapper.database.max_concurrency + 1
+            refusals = self.mapper.database.pool.run([run_beside, *calls], at_once)
+        return tuple(chain.from_iterable(refusals))
+
+    def _calls(
+        self, lines: Sequence[Line], doubtful: Container[int]
+    ) -> Iterator[Callable[[], list[Finding]]]:
+        """What stores the lines; the calls can run at the same time."""
+        if not self.mapper.schema.constraints:
+            if self.overwrite:
+                for start in range(0, len(lines), MAX_BATCH_WRITE_ITEMS):
+                    yield partial(self._put_blindly, lines[start : start + MAX_BATCH_WRITE_ITEMS])
+            else:
+                yield from (partial(self._write_each, (line,), doubtful) for line in lines)
+        elif self.overwrite:
+            # A unique value can move from one item to another, so the order of the lines matters.
+            yield partial(self._write_each, lines, doubtful)
+        else:
+            yield from (partial(self._write_together, part, doubtful) for part in self._parts(lines))
+
+    def _parts(self, lines: Sequence[Line]) -> Iterator[list[Line]]:
+        """The lines in parts that fit into a transaction each."""
+        part: list[Line] = []
+        actions = size = 0
+        for line in lines:
+            line_actions, line_size = 1 + len(line.guards), len(line.text.content) + len(line.filled)
+            if part and (
+                actions + line_actions > self._actions_together or size + line_size > BYTES_TOGETHER
+            ):
+                yield part
+                part, actions, size = [], 0, 0
+            part.append(line)
+            actions, size = actions + line_actions, size + line_size
+        if part:
+            yield part
+
+    def _subject(self, line: Line) -> ItemRef:
+        return ItemRef(self.mapper.schema, self.tenant, line.identity)
+
+    def _plan(self, line: Line, existing: StoredItem | None) -> WritePlan:
+        """The plan that stores a line: as a new item, or in place of an existing one."""
+        subject = self._subject(line)
+        plan = plan_create(subject, line.values, EMPTY, line.item)
+        return plan if existing is None else plan_replace(plan_delete(subject, existing, EMPTY), plan)
+
+    # --- in batches -------------------------------------------------------------------------------
+
+    def _put_blindly(self, lines: Sequence[Line]) -> list[Finding]:
+        database = self.mapper.database
+        puts = {database.table_name: {line.identity.key: line.item for line in lines}}
+        written = write_batch(database.transport, puts, database.deadline_from_now())
+        self.touched |= written.error is None or bool(written.replies) or may_have_succeeded(written.error)
+        if written.error is not None:
+            raise written.error
+        if written.unprocessed:
+            name = self.mapper.schema.name
+            raise BatchIncompleteError(
+                f"{name}: DynamoDB left {len(written.unprocessed)} items unprocessed, also after they were sent again.",
+                [(name, key.pk) for _, key in written.unprocessed],
+            )
+        return []
+
+    # --- several in a transaction -----------------------------------------------------------------
+
+    def _write_together(self, lines: Sequence[Line], doubtful: Container[int]) -> list[Finding]:
+        """Stores new items with their unique values. Lines that DynamoDB refuses are written one by one."""
+        if len(lines) == 1 or not self._actions_together:
+            return self._write_each(lines, doubtful)
+        plans = [self._plan(line, None) for line in lines]
+        try:
+            self._send_together(lines, plans)
+        except TransactionCancelled as refusal:
+            good_lines, refused_lines = _divided(lines, plans, refusal)
+            if refusal.repeated:  # an earlier attempt may have stored them
+                doubtful = {line.text.number for line in lines}
+        except ServiceError as error:
+            if error.code != "ValidationException":
+                raise
+            self._actions_together = 0  # an older DynamoDB Local takes fewer actions
+            good_lines, refused_lines = [], list(lines)
+        else:
+            return []
+        findings = self._write_together(good_lines, doubtful) if good_lines else []
+        return [*findings, *self._write_each(refused_lines, doubtful)]
+
+    def _send_together(self, lines: Sequence[Line], plans: Sequence[WritePlan]) -> None:
+        database = self.mapper.database
+        together = WritePlan(tuple(action for plan in plans for action in plan.actions), exact=True)
+        operation, parameters = request_for(together, database.table_name, self.mapper.schema, new_token())
+        about = [str(self._subject(line)) for line in lines]
+        try:
+            send(None, database, "write", about, Request(operation, parameters, True))
+        except Exception as error:
+            self.touched |= may_have_succeeded(error)
+            raise
+        self.touched = True
+
+    # --- one by one -------------------------------------------------------------------------------
+
+    def _write_each(self, lines: Sequence[Line], doubtful: Container[int]) -> list[Finding]:
+        findings = (self._write_one(line, line.text.number in doubtful) for line in lines)
+        return [finding for finding in findings if finding is not None]
+
+    def _write_one(self, line: Line, is_doubtful: bool) -> Finding | None:
+        try:
+            for _ in range(_ROUNDS):
+                try:
+                    self._store(line, is_doubtful)
+                    return None
+                except ItemNotFoundError:  # deleted between two reads
+                    continue
+            raise ConditionalError(f"{line.identity.primary_id!r} is being written and deleted by others.")
+        except (ConditionalError, DataFormatError) as error:
+            return refusal_of(self.mapper, line.text, error, line.identity.primary_id)
+
+    def _store(self, line: Line, is_doubtful: bool) -> None:
+        database, subject = self.mapper.database, self._subject(line)
+        operation = "save" if self.overwrite else "create"
+        write = WriteExecution(
+            database, subject, operation, partial(self._plan, line), sender(None, database, subject)
+        )
+        try:
+            write.run(None)
+        except ConditionalError:
+            if not (is_doubtful and write.is_done(database.deadline_from_now())):
+                raise
+        except Exception as error:
+            self.touched |= may_have_succeeded(error)
+            raise
+        self.touched = True
+
+
+def _divided(
+    lines: Sequence[Line], plans: Sequence[WritePlan], refusal: TransactionCancelled
+) -> tuple[list[Line], list[Line]]:
+    """The lines of a cancelled transaction: those that can be stored together, and those to write one by one."""
+    reasons = iter(refusal.reasons)
+    good_lines: list[Line] = []
+    refused_lines: list[Line] = []
+    for line, plan in zip(lines, plans, strict=True):
+        codes = [next(reasons, None) for _ in plan.actions]
+        (refused_lines if any(codes) else good_lines).append(line)
+    if not refused_lines:  # without a reason for any action
+        return [], good_lines
+    return good_lines, refused_lines
