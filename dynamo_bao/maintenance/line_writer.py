@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 from itertools import chain
+from operator import attrgetter
 from typing import Final
 
 from attrs import define, field
@@ -66,7 +67,7 @@ class LineWriter:
     def write(
         self, lines: Sequence[Line], doubtful: Container[int], beside: Callable[[], None]
     ) -> tuple[Finding, ...]:
-        """Stores lines, and returns a finding for each refused line.
+        """Stores lines, and returns a finding for each refused line, in their order.
 
         Args:
             lines: no item and no unique value is in two of them.
@@ -83,7 +84,7 @@ class LineWriter:
             # A call more at once: `beside` mostly computes while the others wait for replies.
             at_once = self.mapper.database.max_concurrency + 1
             refusals = self.mapper.database.pool.run([run_beside, *calls], at_once)
-        return tuple(chain.from_iterable(refusals))
+        return tuple(sorted(chain.from_iterable(refusals), key=attrgetter("line")))
 
     def _calls(
         self, lines: Sequence[Line], doubtful: Container[int]

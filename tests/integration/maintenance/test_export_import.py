@@ -351,6 +351,28 @@ def test_what_exists_is_refused_and_the_rest_stored(manager: Manager, file: Path
     assert not Account.find("b").exists()
 
 
+def test_of_many_lines_exactly_those_that_are_taken_are_refused(manager: Manager, file: Path) -> None:
+    """Lines are stored many at a time, and each has its own outcome, in the order of the file."""
+    Account.create(name="7")
+    Account.create(name="other", email="31@x")
+    file.write_text("".join(f'{{"name": "{n}", "email": "{n}@x"}}\n' for n in range(60)))
+    steps = imported(manager, Account, file)
+    assert [text.partition(": ")[0] for text in refusals(steps)] == ["line 8", "line 32"]
+    assert (steps[-1].done, steps[-1].count) == (60, 58)
+    names = {item["name"]["S"] for (_, sk), item in stored(manager).items() if sk != "_raft_uc"}
+    assert names == {"other", *(str(n) for n in range(60) if n != 31)}
+    assert (Account.find("7").email, Account.find_by_email("8@x").name) == (None, "8")
+
+
+def test_a_unique_value_that_no_key_holds_is_told_by_the_check(manager: Manager, file: Path) -> None:
+    """Lines that cannot be stored are told before the first is stored."""
+    file.write_text(f'{{"name": "a"}}\n{{"name": "b", "email": "{"x" * 3000}"}}\n')
+    (finding,) = [
+        finding for step in check_lines(manager.repository(Account), None, file) for finding in step.found
+    ]
+    assert finding.line == 2 and "email" in finding.text
+
+
 def test_overwriting_replaces_items_and_keeps_values_unique(manager: Manager, file: Path) -> None:
     """Whole items are replaced, freed values can be taken by later lines, and values of others cannot."""
     for name in "abc":
@@ -391,10 +413,14 @@ def test_no_hook_runs_for_an_imported_item(manager: Manager, file: Path) -> None
 
 
 def test_a_line_that_is_wrong_after_all_stops_the_import(manager: Manager, file: Path) -> None:
-    """A file that was not checked, or that changed since, is not imported past its fault."""
-    file.write_text('{"name": "a"}\n{"name": 5}\n')
+    """A file that was not checked, or that changed since, is imported as far as its fault, and goes on when mended."""
+    file.write_text('{"name": "a"}\n{"name": 5}\n{"name": "c"}\n')
     with pytest.raises(ValidationError, match=r"line 2: Account\.name takes str"):
         imported(manager, Account, file)
+    assert {item["name"]["S"] for item in stored(manager).values()} == {"a"}
+    file.write_text('{"name": "a"}\n{"name": "b"}\n{"name": "c"}\n')
+    steps = imported(manager, Account, file, resume=True)
+    assert (refusals(steps), steps[-1].count) == ([], 3)
 
 
 # --- interruptions ----------------------------------------------------------------------------------
@@ -499,7 +525,9 @@ def test_an_interrupted_import_stores_each_line_once(
     ]
     file.write_text("\n".join(lines))
     home = faulty.repository(model)
-    for number in range(10 if model is Note else 3):  # unique values are stored with a transaction for each group
+    for number in range(
+        10 if model is Note else 3
+    ):  # unique values are stored with a transaction for each group
         interruptible.interrupt(number, carried_out=carried_out)
         with pytest.raises(KeyboardInterrupt):
             list(import_items(home, None, file))
@@ -607,6 +635,17 @@ def test_a_refused_line_is_still_counted_after_an_interruption(
 
 
 # --- cost -------------------------------------------------------------------------------------------
+
+
+def test_unique_values_are_stored_many_in_a_transaction(table_name: str, file: Path) -> None:
+    """A transaction stores 25 items with one unique value each, and a new import costs nothing else."""
+    transport = RecordingTransport(embedded_transport())
+    with init_models(models=[Account], table_name=table_name, transport=transport) as manager:
+        manager.create_table()
+        file.write_text("".join(f'{{"name": "{n}", "email": "{n}@x"}}\n' for n in range(60)))
+        transport.clear()
+        assert imported(manager, Account, file)[-1].count == 60
+        assert transport.count() == transport.count("TransactWriteItems") == 3
 
 
 def test_an_export_costs_a_batch_for_each_page(table_name: str, file: Path) -> None:
