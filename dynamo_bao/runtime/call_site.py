@@ -9,10 +9,11 @@ import contextlib
 import os
 import sys
 import warnings
-from functools import lru_cache
 from typing import NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+MAX_FILES = 1000
+"""How many file names are remembered. In a notebook, every cell has its own."""
 
 
 def warn_once(text: str, category: type[Warning], warned_lines: set[tuple[str, int]]) -> None:
@@ -31,17 +32,29 @@ def warn_once(text: str, category: type[Warning], warned_lines: set[tuple[str, i
     warnings.warn_explicit(text.replace("{place}", location), category, filename, line, source=None)
 
 
+class _OwnFiles(dict[str, bool]):
+    """By file name, whether the file is the library's own, or one that is never the caller."""
+
+    def __missing__(self, filename: str) -> bool:
+        if len(self) >= MAX_FILES:
+            self.clear()
+        is_ours = filename.startswith((_PACKAGE, "<attrs generated", "<dynamo_bao", contextlib.__file__))
+        self[filename] = is_ours
+        return is_ours
+
+
+_is_ours = _OwnFiles()
+
+
 def calling_line() -> tuple[str, int]:
     """File and line of the innermost frame that is not this library's."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
-        frame = frame.f_back
+    while _is_ours[frame.f_code.co_filename]:
+        outer = frame.f_back
+        if outer is None:
+            break
+        frame = outer
     return frame.f_code.co_filename, frame.f_lineno
-
-
-@lru_cache(maxsize=1000)
-def _is_ours(filename: str) -> bool:
-    return filename.startswith((_PACKAGE, "<attrs generated", "<dynamo_bao", contextlib.__file__))
 
 
 class CallSite(NamedTuple):

@@ -106,8 +106,7 @@ def instances_from_rows(
                 state.sets = sets_of(values)
         else:
             instance = allocate_instance(mapper.lazy_class)
-            if sets_of is not None:
-                _note_sets(state, schema, values)
+            _note_sets(state, schema, values)
         if unsteady:
             state.handed = remembered(schema, values, item)
         set_instance_dict(instance, values)
@@ -151,7 +150,8 @@ def _forget_bad(state: State, values: dict[str, object], local: Container[str]) 
 
 def _note_sets(state: State, schema: Schema, values: Mapping[str, object]) -> None:
     """Remembers the loaded sets, so that a set that is changed in place can be detected."""
-    assert schema.sets_of is not None
+    if schema.sets_of is None:
+        return
     if state.bad is None:
         state.sets = schema.sets_of(values)
     else:
@@ -177,7 +177,7 @@ def hydrate_batch(
     loaded_count = 0
     # Those of the previous item, as most batches are of one model.
     mapper: Any = None
-    schema = model = decode = decode_row = sets_of = mapper
+    schema = model = decode = decode_row = sets_of = unsteady = has_relations = key_only_size = mapper
     for instance, item in zip(map(get, items.keys), items, strict=True):
         if instance is None:
             continue
@@ -190,8 +190,10 @@ def hydrate_batch(
             mapper = state.mapper
             schema, model = mapper.schema, mapper.model
             decode, decode_row, sets_of = schema.decode, schema.decode_row, schema.sets_of
+            unsteady, has_relations = schema.unsteady, schema.has_relations
+            key_only_size = schema.key_only_size
         state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
-        if len(values) > schema.key_only_size or state.shared is not None:
+        if len(values) > key_only_size or state.shared is not None:
             hydrate(instance, item, consistent=consistent)
         else:  # the usual case: the steps of `hydrate`, inlined for speed
             decoded = (decode if type(item) is dict else decode_row)(item, state, values)
@@ -203,11 +205,11 @@ def hydrate_batch(
                 set_class(instance, model)
                 if sets_of is not None:
                     state.sets = sets_of(decoded)
-            elif sets_of is not None:
+            else:
                 _note_sets(state, schema, decoded)
-            if schema.unsteady:
+            if unsteady:
                 state.handed = remembered(schema, decoded, item)
-        if schema.has_relations:
+        if has_relations:
             related.append(instance)
     return related, {} if loaded_count == len(pending) else _absent(pending, share)
 
@@ -298,11 +300,12 @@ def mark_created(
     state.status, state.raw_item, state.consistent = LOADED, item, True
     if schema.documents:
         _read_documents(state, schema, values, as_dict_item(item))
-    if schema.sets_of is not None:
-        _note_sets(state, schema, values)
     state.handed = remembered(schema, values, item) if schema.unsteady else None
     if state.bad is not None:
+        _note_sets(state, schema, values)
         set_status(instance, state, LOADED)
+    elif schema.sets_of is not None:
+        state.sets = schema.sets_of(values)
 
 
 def _read_documents(state: State, schema: Schema, values: dict[str, object], item: Item) -> None:
@@ -352,8 +355,7 @@ def _record_item(
     state.consistent, state.wants_consistent = consistent, False
     state.assigned = state.error = state.unknown_outcome = None
     schema = mapper.schema
-    if schema.sets_of is not None:
-        _note_sets(state, schema, values)
+    _note_sets(state, schema, values)
     handed = remembered(schema, values, item) if schema.unsteady else None
     state.handed = {**(handed or {}), **local} if local else handed
     cls = mapper.model if state.bad is None else mapper.lazy_class

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 from weakref import ref
@@ -47,6 +47,11 @@ instance_of: Callable[[PendingWrite], Instance] = attrgetter("instance")
 """The object of an entry."""
 
 
+def _numbers(entries: Iterable[PendingWrite]) -> Iterable[int]:
+    """The numbers by which a unit of work knows entries: the ids of their objects."""
+    return map(id, map(instance_of, entries))
+
+
 @frozen
 class CommitFigures:
     """The outcome of a commit; see `Session.last_commit`.
@@ -80,10 +85,9 @@ class UnitOfWork:
         self._entries: dict[int, PendingWrite] = {}
         self._figures: Callable[[], CommitFigures] | None = None
 
-    def add(self, entries: Iterable[PendingWrite]) -> None:
+    def add(self, entries: Sequence[PendingWrite]) -> None:
         """Adds entries. The last entry of an object counts."""
-        for entry in entries:
-            self._entries[id(entry.instance)] = entry
+        self._entries.update(zip(_numbers(entries), entries, strict=True))
 
     def of(self, instance: Instance) -> PendingWrite | None:
         """The entry of an object, or None."""
@@ -91,7 +95,10 @@ class UnitOfWork:
 
     def drop(self, entries: Iterable[PendingWrite]) -> None:
         """Removes entries that were written or withdrawn."""
-        for number in map(id, map(instance_of, entries)):
+        numbers = set(_numbers(entries))
+        if numbers >= self._entries.keys():  # the usual case
+            self._entries.clear()
+        for number in numbers if self._entries else ():
             self._entries.pop(number, None)
 
     def all(self) -> list[PendingWrite]:

@@ -93,7 +93,7 @@ def _spelled(
     schema, held_instances = mapper.schema, session._instances.held_instances(mapper)
     if not schema.keys.are_texts or has_hooks(mapper.model):
         return None
-    text_id = schema.keys.text_id
+    name, has_two_parts, text_id = schema.single_key_name, len(schema.key_names) > 1, schema.keys.text_id
     all_values: list[dict[str, object]] = []
     keys: list[Key] = []
     for instance, _, _, _, overwrite, key, primary_id in entries:
@@ -103,7 +103,7 @@ def _spelled(
         state: State = values[STATE]
         if state.status is not _TRANSIENT or not (overwrite or has_generated_key(schema, state, values)):
             return None
-        if primary_id != text_id(values):
+        if primary_id != (text_id(values) if has_two_parts else values.get(name)):
             return None
         all_values.append(values)
         keys.append(key)
