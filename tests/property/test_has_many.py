@@ -138,7 +138,7 @@ class Run:
         return rows
 
     def note(self, parent: Any, relation: str, flag: bool | None, rows: list[Any]) -> None:
-        shown = [(row.primary_id, row.__dict__.get("text")) for row in rows]
+        shown = [(row.primary_id, getattr(row, "text", None) if row else "missing") for row in rows]
         self.log.append((parent.primary_id, relation, flag, shown))
 
     def hold(self) -> None:
