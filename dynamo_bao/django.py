@@ -23,7 +23,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
-from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.errors import ConfigurationError, message_of
 from dynamo_bao.web.asgi_scope import as_in_wsgi
 from dynamo_bao.web.async_request import AsyncBody, AsyncRequest
 from dynamo_bao.web.json_forms import is_answer, json_form
@@ -172,7 +172,7 @@ def _service() -> Service:
             options["tenant"] = import_string(options["tenant"])
         except ImportError as error:
             raise ConfigurationError(
-                f"DYNAMO_BAO: tenant={options['tenant']!r} cannot be imported: {error}."
+                f"DYNAMO_BAO: tenant={options['tenant']!r} cannot be imported: {message_of(error)}."
             ) from error
     return Service(**options)
 

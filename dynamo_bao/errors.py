@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 
 def _rebuild(cls: type[BaoError], state: Mapping[str, object], args: tuple[object, ...]) -> BaoError:
@@ -51,7 +51,24 @@ def _rebuild(cls: type[BaoError], state: Mapping[str, object], args: tuple[objec
 
 
 class BaoError(Exception):
-    """The root of every error of this library; pickles with all its attributes."""
+    """The root of every error of this library; pickles with all its attributes.
+
+    Attributes:
+        error_code: the code of this kind of error, such as ``"BAO-3001"``. The page "Errors" of the reference has a
+            section for each code.
+        message: the text without the code.
+    """
+
+    error_code: ClassVar[str] = "BAO-1000"
+
+    @property
+    def message(self) -> str:
+        """The text without the code, for instance to show it to somebody who does not know this library."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        message = self.message
+        return f"{message} [{self.error_code}]" if message else ""
 
     def __reduce__(self) -> tuple[Callable[..., BaoError], tuple[object, ...]]:
         return _rebuild, (type(self), dict(self.__dict__), self.args)
@@ -59,6 +76,8 @@ class BaoError(Exception):
 
 class ConfigurationError(BaoError, ValueError):
     """A model definition or a setting that cannot work; raised before any request."""
+
+    error_code = "BAO-1001"
 
     def __init__(self, message: str, *, model: str | None = None, field: str | None = None) -> None:
         super().__init__(message)
@@ -73,6 +92,8 @@ class ModelFileError(ConfigurationError):
         file: the path of the file, as the caller wrote it.
         line: the number of the line, from 1; None if the fault is not on one line.
     """
+
+    error_code = "BAO-1002"
 
     def __init__(
         self,
@@ -106,6 +127,8 @@ class ValidationError(BaoError, ValueError):
         errors: one `ValidationError` for each wrong field, if several fields are wrong.
     """
 
+    error_code = "BAO-2001"
+
     def __init__(
         self,
         message: str,
@@ -129,12 +152,14 @@ class ValidationError(BaoError, ValueError):
         if len(errors) == 1:
             return errors[0]
         first = errors[0]
-        listed = "; ".join(str(error) for error in errors)
+        listed = "; ".join(message_of(error) for error in errors)
         return cls(f"{model}: {len(errors)} fields are wrong: {listed}", first.field, first.value, errors)
 
 
 class UnknownFieldError(ValidationError, TypeError):
     """A field name that the model does not declare."""
+
+    error_code = "BAO-2002"
 
 
 class QueryError(BaoError, ValueError):
@@ -144,6 +169,8 @@ class QueryError(BaoError, ValueError):
         index: the index that was queried, if the fault is about one.
         field: the field that the fault is about, if it is about one.
     """
+
+    error_code = "BAO-2003"
 
     def __init__(self, message: str, *, index: str | None = None, field: str | None = None) -> None:
         super().__init__(message)
@@ -157,6 +184,8 @@ class ItemNotFoundError(BaoError):
     Attributes:
         model, key: the model and the key of the item.
     """
+
+    error_code = "BAO-3001"
 
     silent_variable_failure = True
 
@@ -173,6 +202,8 @@ class ConditionalError(BaoError):
         model, key: the model and the key of the item.
         operation: ``"create"``, ``"save"``, ``"update"`` or ``"delete"``.
     """
+
+    error_code = "BAO-4001"
 
     def __init__(
         self,
@@ -195,6 +226,8 @@ class UniqueConstraintError(ConditionalError):
         field, value: the unique field and the value.
     """
 
+    error_code = "BAO-4002"
+
     def __init__(
         self, field: str, value: object, *, model: str | None = None, key: str | None = None
     ) -> None:
@@ -214,6 +247,8 @@ class UniqueConstraintError(ConditionalError):
 class VersionConflictError(ConditionalError):
     """A save or delete of an instance that is older than the stored item; ``refresh()`` it and try again."""
 
+    error_code = "BAO-4003"
+
 
 class TransactionError(BaoError):
     """A transaction that DynamoDB cancelled; nothing of it was written.
@@ -227,6 +262,8 @@ class TransactionError(BaoError):
     If the first of `errors` is a `UniqueConstraintError`, `VersionConflictError`, `ConditionalError` or
     `ItemNotFoundError`, then the transaction's error is an error of that kind too.
     """
+
+    error_code = "BAO-4004"
 
     def __init__(
         self,
@@ -243,17 +280,25 @@ class TransactionError(BaoError):
 class TransactionTooLargeError(TransactionError, ValueError):
     """More actions than one ``TransactWriteItems`` takes. Raised before any request."""
 
+    error_code = "BAO-4005"
+
 
 class BatchContextError(BaoError, RuntimeError):
     """Wrong use of the batch context."""
+
+    error_code = "BAO-5001"
 
 
 class BatchContextRequiredError(BatchContextError):
     """Strict mode: an operation outside any batch context."""
 
+    error_code = "BAO-5002"
+
 
 class ConcurrencyError(BatchContextError):
     """A session, or one of its instances, that was used by a thread or task that does not own it."""
+
+    error_code = "BAO-5003"
 
 
 class LazyLoadError(BatchContextError):
@@ -263,6 +308,8 @@ class LazyLoadError(BatchContextError):
         model, field: the relation that would have been loaded.
     """
 
+    error_code = "BAO-5004"
+
     def __init__(self, message: str, *, model: str | None = None, field: str | None = None) -> None:
         super().__init__(message)
         self.model = model
@@ -271,6 +318,8 @@ class LazyLoadError(BatchContextError):
 
 class BudgetExceededError(BatchContextError):
     """One request more than the budget allows. The request was not sent."""
+
+    error_code = "BAO-5005"
 
 
 class NaiveDatetimeWarning(UserWarning):
@@ -294,6 +343,8 @@ class BatchIncompleteError(BaoError):
         keys: the unprocessed keys, as ``(model, primary id)``.
     """
 
+    error_code = "BAO-3003"
+
     def __init__(self, message: str, keys: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(message)
         self.keys = tuple(keys)
@@ -307,6 +358,8 @@ class CommitError(BaoError):
         not_done: the objects that were not; they stay pending.
         unknown: the objects whose outcome is not known; they stay pending.
     """
+
+    error_code = "BAO-4006"
 
     def __init__(
         self,
@@ -325,17 +378,25 @@ class CommitError(BaoError):
 class UncommittedChangesError(CommitError):
     """A block ended with added or deleted objects that were neither committed nor rolled back."""
 
+    error_code = "BAO-4007"
+
 
 class TenantError(BaoError):
     """Wrong use of tenants."""
+
+    error_code = "BAO-6001"
 
 
 class TenantRequiredError(TenantError, RuntimeError):
     """Tenancy is enabled and no tenant is set."""
 
+    error_code = "BAO-6002"
+
 
 class TenantMismatchError(TenantError, ValueError):
     """An instance, id or cursor of one tenant that was used under another tenant."""
+
+    error_code = "BAO-6003"
 
 
 class DataFormatError(BaoError):
@@ -344,6 +405,8 @@ class DataFormatError(BaoError):
     Attributes:
         model, key, field: the model, the key and the field that cannot be read, as far as they are known.
     """
+
+    error_code = "BAO-3002"
 
     def __init__(
         self,
@@ -367,6 +430,8 @@ class ServiceError(BaoError):
         operation: the API operation, such as ``BatchGetItem``.
     """
 
+    error_code = "BAO-7001"
+
     def __init__(self, message: str, *, code: str | None = None, operation: str | None = None) -> None:
         super().__init__(message)
         self.code = code
@@ -383,6 +448,8 @@ class ThrottledError(ServiceError):
         reasons: all of these reasons.
         retry_after: how many seconds DynamoDB asks to wait before the next attempt; None if it does not say.
     """
+
+    error_code = "BAO-7002"
 
     def __init__(
         self,
@@ -411,6 +478,8 @@ class WriteOutcomeUnknownError(BaoError):
     Attributes:
         model, key: the model and the key of the item.
     """
+
+    error_code = "BAO-4008"
 
     def __init__(self, message: str, *, model: str | None = None, key: str | None = None) -> None:
         super().__init__(message)
@@ -463,7 +532,7 @@ def about(error: Exception, subject: str, model: str | None = None, key: str | N
     if "subject" in error.__dict__:
         return error
     labelled = type(error).__new__(type(error))
-    labelled.args = (f"{subject}: {error}",)
+    labelled.args = (f"{subject}: {message_of(error)}",)
     labelled.__dict__.update(
         error.__dict__, subject=subject, model=model or subject.split(" ")[0].split(".")[0]
     )
@@ -471,6 +540,11 @@ def about(error: Exception, subject: str, model: str | None = None, key: str | N
         labelled.__dict__["key"] = key
     labelled.__cause__ = cause_of(error)
     return labelled
+
+
+def message_of(error: BaseException) -> str:
+    """The text of an error for use in the text of another one: without its code, if it is one of this library's."""
+    return error.message if isinstance(error, BaoError) else str(error)
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -16,7 +16,7 @@ from attrs import NOTHING
 
 from dynamo_bao.dynamodb.expressions.parser import OperandError
 from dynamo_bao.dynamodb.service import AttributeValue
-from dynamo_bao.errors import ConfigurationError, QueryError, TenantMismatchError, ValidationError
+from dynamo_bao.errors import ConfigurationError, QueryError, TenantMismatchError, ValidationError, message_of
 from dynamo_bao.fields.json_forms import JsonForm, json_form
 from dynamo_bao.fields.rules import Rule
 
@@ -61,7 +61,7 @@ class MemberFault(ValueError):
         """The fault for an error of the part at `step`."""
         if isinstance(error, MemberFault):
             return cls(step + error.path, error.why)
-        return cls(step, str(error).strip())
+        return cls(step, message_of(error).strip())
 
 
 class FieldOptions(TypedDict, total=False):
@@ -280,14 +280,14 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
             raise self.error(f"cannot be kept: {self.name}{fault.path} {fault.why}", value) from fault
         except ValidationError as error:
             if error.field is None:
-                raise self.error(str(error), value) from error
+                raise self.error(message_of(error), value) from error
             raise
         except TenantMismatchError:
             raise
         except RecursionError:
             raise self.error("is nested too deeply to be stored", value) from None
         except ValueError as error:
-            raise self.error(str(error), value) from error
+            raise self.error(message_of(error), value) from error
         return value
 
     # --- stored forms -------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         try:
             stored = self.to_dynamo(self.accept(value))
         except ValidationError as error:
-            raise OperandError(str(error), self.name, value) from error
+            raise OperandError(message_of(error), self.name, value) from error
         if stored is None:
             raise QueryError(
                 f"{self.model}.{self.name}: an empty value cannot be compared with.", field=self.name

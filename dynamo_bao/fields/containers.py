@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Any
 
 from dynamo_bao.dynamodb.service import AttributeValue
-from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.errors import ConfigurationError, message_of
 from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, class_of_annotation, part_from_json
 from dynamo_bao.fields.documents import AnythingField, DocumentField, check_depth, checked_name
 from dynamo_bao.fields.inference import (
@@ -74,7 +74,7 @@ class TypedField(DocumentField):
         try:
             return field_inside(annotation, scope, self.numbers)
         except ConfigurationError as error:
-            raise self.declaration_error(f"{part_name}: {str(error).removeprefix('.: ')}") from error
+            raise self.declaration_error(f"{part_name}: {message_of(error).removeprefix('.: ')}") from error
 
     def parts(self) -> Iterable[Field]:
         return () if self.element is None else (self.element,)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dynamo_bao.dynamodb.numbers import number_fault, number_text, parse_integer, parse_number, plain_number
 from dynamo_bao.dynamodb.service import MAX_NAME_BYTES, MAX_NESTING, AttributeValue
-from dynamo_bao.errors import QueryError
+from dynamo_bao.errors import QueryError, message_of
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.rules import check_unicode
 from dynamo_bao.runtime.compat import Unpack
@@ -249,7 +249,9 @@ class DocumentField(Field):
         try:
             return to_document(to_builtin(value))
         except ValueError as error:
-            raise QueryError(f"{self.model}.{self.name}: the value {error}.", field=self.name) from error
+            raise QueryError(
+                f"{self.model}.{self.name}: the value {message_of(error)}.", field=self.name
+            ) from error
 
 
 class AnythingField(DocumentField):
@@ -279,7 +281,7 @@ class JsonField(Field):
         except RecursionError:
             raise self.error("is not JSON: it is nested too deeply", value) from None
         except (TypeError, ValueError) as error:
-            raise self.error(f"is not JSON: {error}", value) from None
+            raise self.error(f"is not JSON: {message_of(error)}", value) from None
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         return {"S": json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))}

@@ -15,7 +15,7 @@ import attrs
 from attrs import NOTHING, frozen
 
 from dynamo_bao.dynamodb.service import AttributeValue
-from dynamo_bao.errors import ConfigurationError, QueryError, suggestion
+from dynamo_bao.errors import ConfigurationError, QueryError, message_of, suggestion
 from dynamo_bao.fields.base import Field, FieldOptions, MemberFault
 from dynamo_bao.fields.documents import check_depth
 from dynamo_bao.fields.inference import CHOICES, KINDS_INSIDE, field_inside
@@ -175,7 +175,7 @@ class NestedField(Field):
         except RecursionError:
             raise
         except Exception as error:
-            detail = f": {error}" if isinstance(error, ValueError) else ""
+            detail = f": {message_of(error)}" if isinstance(error, ValueError) else ""
             raise ValueError(
                 f"is refused by {self.record.__name__} itself ({type(error).__name__}{detail})"
             ) from error
@@ -204,7 +204,7 @@ class NestedField(Field):
         try:
             return self.record(**arguments)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"is refused by {self.record.__name__} itself: {error}") from error
+            raise ValueError(f"is refused by {self.record.__name__} itself: {message_of(error)}") from error
 
     # --- stored forms -----------------------------------------------------------------------------------
 
@@ -311,7 +311,7 @@ def _members_of(owner: NestedField, scope: Mapping[str, object]) -> Mapping[str,
                 try:
                     field = field_inside(annotation, scope, owner.numbers)
                 except ConfigurationError as error:
-                    text = str(error).removeprefix(".: ")
+                    text = message_of(error).removeprefix(".: ")
                     raise owner.declaration_error(f"{owner.record.__name__}.{name}: {text}") from error
                 members[name] = Member(name, argument, field, *marks)
             owner.is_bounded = all(member.field.is_bounded for member in members.values())

@@ -13,7 +13,7 @@ from attrs import NOTHING
 
 from dynamo_bao.dynamodb.numbers import parse_number
 from dynamo_bao.dynamodb.service import AttributeValue
-from dynamo_bao.errors import ConfigurationError, QueryError
+from dynamo_bao.errors import ConfigurationError, QueryError, message_of
 from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, class_of_annotation
 from dynamo_bao.fields.documents import check_depth, set_form, to_builtin
 from dynamo_bao.fields.inference import CHOICES, field_inside, type_text
@@ -92,7 +92,7 @@ class SetField(Field):
         try:
             element = field_inside(member, scope, self.numbers)
         except ConfigurationError as error:
-            raise self.declaration_error(f"its members: {str(error).removeprefix('.: ')}") from error
+            raise self.declaration_error(f"its members: {message_of(error).removeprefix('.: ')}") from error
         if (element.nullable and member is not Any) or not element.is_hashable:
             raise self.declaration_error(
                 f"no field holds a {type_text(annotation)}, as a set cannot have {type_text(member)} as its "
@@ -188,7 +188,7 @@ class SetField(Field):
         try:
             accepted = self.normalise_member(value)
         except ValueError as error:
-            raise QueryError(f"{self.model}.{self.name}: {error}", field=self.name) from error
+            raise QueryError(f"{self.model}.{self.name}: {message_of(error)}", field=self.name) from error
         return self._stored_member(accepted)
 
     def _stored_member(self, member: object) -> AttributeValue:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.dynamodb.service import AttributeValue
-from dynamo_bao.errors import ConfigurationError, QueryError
+from dynamo_bao.errors import ConfigurationError, QueryError, message_of
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.rules import UNICODE, Rule, check_unicode
 from dynamo_bao.fields.ulids import new_ulid
@@ -24,7 +24,7 @@ def part_of_text(field: Field, value: Any) -> AttributeValue:
     try:
         check_unicode(value)
     except ValueError as error:
-        raise QueryError(f"{field.model}.{field.name} {error}", field=field.name) from error
+        raise QueryError(f"{field.model}.{field.name} {message_of(error)}", field=field.name) from error
     return {"S": str.__str__(value)}
 
 

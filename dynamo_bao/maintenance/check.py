@@ -15,7 +15,7 @@ from dynamo_bao.dynamodb.layout import PK
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.thread_pool import ThreadPool
-from dynamo_bao.errors import BaoError
+from dynamo_bao.errors import BaoError, message_of
 from dynamo_bao.maintenance.attribute_check import (
     attribute_findings,
     lacking_defaults,
@@ -160,7 +160,7 @@ class Examiner:
         except ChangedMeanwhile:
             return [evolve(finding, mend=_AGAIN) for finding in findings]
         except BaoError as error:
-            return [evolve(finding, mendable=False, mend=str(error)) for finding in findings]
+            return [evolve(finding, mendable=False, mend=message_of(error)) for finding in findings]
         return [evolve(finding, mended=finding.mendable) for finding in findings]
 
     # --- guards that guard nothing ----------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 from attrs import Factory, define
 
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.errors import ConfigurationError, ValidationError
+from dynamo_bao.errors import ConfigurationError, ValidationError, message_of
 from dynamo_bao.maintenance.line_reader import NOTHING_FILLED, Line, Text, read_line, texts_of
 from dynamo_bao.maintenance.line_writer import LineWriter, refusal_of
 from dynamo_bao.maintenance.progress import Finding, JobProgress
@@ -256,7 +256,7 @@ class _Import:
             return read_line(self.mapper.schema, self.tenant, text, filled)
         except ValidationError as error:
             raise ValidationError(
-                f"line {text.number}: {error}", error.field, error.value, error.errors
+                f"line {text.number}: {message_of(error)}", error.field, error.value, error.errors
             ) from None
 
     # --- sending ----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, all
 from dynamo_bao.dynamodb.keys import Key, ParsedPartitionKey, parse_partition_key
 from dynamo_bao.dynamodb.layout import DERIVED, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import BaoError, ConfigurationError, ValidationError
+from dynamo_bao.errors import BaoError, ConfigurationError, ValidationError, message_of
 from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import UniqueConstraintSchema
@@ -93,7 +93,7 @@ def read_item(mapper: ModelMapper, item: Item) -> ExaminedItem | Finding:
             mapper, ItemRef(schema, tenant, identity), loaded, _differing(expected, item), bad
         )
     except BaoError as error:
-        return evolve(unreadable, text=f"{schema.name} {key.pk!r} cannot be read: {error}")
+        return evolve(unreadable, text=f"{schema.name} {key.pk!r} cannot be read: {message_of(error)}")
     if stated_key not in (None, key):
         text = f"says that its key is {stated_key.pk!r} {stated_key.sk!r}"
         return evolve(unreadable, text=f"{schema.name} {key.pk!r} {key.sk!r} {text}, which is another.")

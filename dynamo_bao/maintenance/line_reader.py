@@ -10,7 +10,7 @@ from attrs import NOTHING, field, frozen
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
+from dynamo_bao.errors import UnknownFieldError, ValidationError, message_of, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import from_document
 from dynamo_bao.maintenance.json_lines import (
@@ -101,7 +101,7 @@ def read_line(schema: Schema, tenant: str | None, text: Text, filled: str = NOTH
             members = {**parse_line(filled.encode()), **members}
         more = {name: typed(value) for name, value in _more_of(members).items()}
     except ValueError as error:
-        raise ValidationError(f"it {error}") from None
+        raise ValidationError(f"it {message_of(error)}") from None
     values: dict[str, Any] = {}
     exact: dict[str, AttributeValue | None] = {}
     faults = _read_values(schema, members, values, exact)
@@ -216,7 +216,7 @@ def _field_value(owner: Field, parsed: object) -> tuple[Any, Any]:
     try:
         stored = field_typed(owner, parsed)
     except ValueError as error:
-        raise owner.error(str(error), parsed) from None
+        raise owner.error(message_of(error), parsed) from None
     if stored is None:
         return _absent(owner), None
     if "NULL" in stored and owner.nullable:

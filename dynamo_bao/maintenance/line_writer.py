@@ -22,6 +22,7 @@ from dynamo_bao.errors import (
     DataFormatError,
     ItemNotFoundError,
     ServiceError,
+    message_of,
 )
 from dynamo_bao.maintenance.line_reader import Line, Text
 from dynamo_bao.maintenance.progress import Finding
@@ -43,7 +44,7 @@ _ROUNDS: Final = 5
 
 def refusal_of(mapper: ModelMapper, text: Text, error: BaoError, key: str | None = None) -> Finding:
     """The finding about a line that is invalid, or that was not stored."""
-    message = f"line {text.number}: {error}"
+    message = f"line {text.number}: {message_of(error)}"
     return Finding("line", message, "", mapper.schema.name, key, line=text.number)
 
 

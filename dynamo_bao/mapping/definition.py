@@ -12,7 +12,13 @@ from attrs import NOTHING, define, frozen
 
 from dynamo_bao.dynamodb.keys import checked_prefix, is_uneven
 from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
-from dynamo_bao.errors import ConfigurationError, ConfigurationWarning, ValidationError, suggestion
+from dynamo_bao.errors import (
+    ConfigurationError,
+    ConfigurationWarning,
+    ValidationError,
+    message_of,
+    suggestion,
+)
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.inference import field_for, is_union, resolved, type_text, without_none
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
@@ -302,7 +308,7 @@ def _field_of(model: str, name: str, entry: FieldDeclaration, options: ModelOpti
         annotation, optional = without_none(resolved(entry.annotation, entry.module, entry.local))
     except NameError as error:
         if declared is None or declared.needs_annotation:
-            raise UnresolvedAnnotation(f"{model}.{name}: {error}") from error
+            raise UnresolvedAnnotation(f"{model}.{name}: {message_of(error)}") from error
         annotation, optional = Any, False
     if declared is None:
         default = {} if entry.value is NOTHING else {"default": entry.value}
@@ -321,7 +327,7 @@ def _field_of(model: str, name: str, entry: FieldDeclaration, options: ModelOpti
         try:
             field.default = field.accept(field.default)
         except ValidationError as error:
-            raise field.declaration_error(f"its default does not fit: {error}") from error
+            raise field.declaration_error(f"its default does not fit: {message_of(error)}") from error
     return field
 
 
@@ -333,7 +339,7 @@ def _bound_field(
     try:
         return annotated.bind(*names, nullable=nullable)
     except NameError as error:
-        raise UnresolvedAnnotation(f"{names[1]}.{names[0]}: {error}") from error
+        raise UnresolvedAnnotation(f"{names[1]}.{names[0]}: {message_of(error)}") from error
 
 
 def _check_attributes(fields: Mapping[str, Field]) -> None:

@@ -16,7 +16,7 @@ from dynamo_bao.dynamodb.keys import Key, bucket_of, sort_text, tenant_mark
 from dynamo_bao.dynamodb.layout import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.numbers import number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import DataFormatError, QueryError, ValidationError, suggestion
+from dynamo_bao.errors import DataFormatError, QueryError, ValidationError, message_of, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, to_builtin, to_document
 from dynamo_bao.fields.nested import NestedField
@@ -386,7 +386,7 @@ class Schema:
             return to_document(to_builtin(value))
         except ValueError as error:
             raise QueryError(
-                f"{self.name}.{path_text(path)}: the value {error}.", field=owner.name
+                f"{self.name}.{path_text(path)}: the value {message_of(error)}.", field=owner.name
             ) from error
 
     def _split(self, path: UserPath) -> tuple[Field, Steps]:

@@ -26,7 +26,7 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
+from dynamo_bao.errors import ConfigurationError, message_of, reject_unknown, suggestion
 
 _OPTIONS: Final = ("fields", "case_sensitive", "min_term_length", "dedupe", "normalise")
 LOWER: Final = "lower"
@@ -129,7 +129,7 @@ class SearchConfig:
             reject_unknown(options, _OPTIONS, "searchable option")
             return cls(**{"fields": (), **options})
         except ConfigurationError as error:
-            raise ConfigurationError(f"{model}: {error}", model=model) from None
+            raise ConfigurationError(f"{model}: {message_of(error)}", model=model) from None
 
     def check(self, model: str, suitable: Mapping[str, bool]) -> None:
         """Checks the fields.

@@ -19,7 +19,7 @@ from typing import Any
 
 from attrs import frozen
 
-from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.errors import ConfigurationError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.modelfiles.field_types import (
     ALL_TAKE,
@@ -77,7 +77,7 @@ class FieldsFolder:
                 raise
             except Exception as error:
                 raise ConfigurationError(
-                    f"The field classes of {file} cannot be imported: {type(error).__name__}: {error}"
+                    f"The field classes of {file} cannot be imported: {type(error).__name__}: {message_of(error)}"
                 ) from error
 
     def _module(self, package: list[str], file: Path) -> ModuleType:

@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from dynamo_bao.dynamodb.keys import checked_prefix
-from dynamo_bao.errors import ConfigurationError, ModelFileError, suggestion
+from dynamo_bao.errors import ConfigurationError, ModelFileError, message_of, suggestion
 from dynamo_bao.mapping.definition import KEY_FORMATS, FieldDeclaration, ModelOptions, compile_schema
 from dynamo_bao.modelfiles.custom_fields import FieldsFolder
 from dynamo_bao.modelfiles.description import Definitions, FieldDescription, ModelDescription
@@ -227,7 +227,7 @@ def _check_prefix(model: ModelDescription) -> None:
     try:
         checked_prefix(model.prefix, model.name)
     except ConfigurationError as error:
-        raise _model_error(model, str(error).replace("prefix=", "modelPrefix: ")) from None
+        raise _model_error(model, message_of(error).replace("prefix=", "modelPrefix: ")) from None
 
 
 def class_body(model: ModelDescription) -> dict[str, object]:
@@ -262,7 +262,7 @@ def _check_compiles(model: ModelDescription, key_format: str) -> None:
         raise
     except ConfigurationError as error:
         field = model.fields.get(str(error.field))
-        raise _model_error(model, str(error), field) from error
+        raise _model_error(model, message_of(error), field) from error
 
 
 def _declaration(field: FieldDescription) -> object:
@@ -270,7 +270,7 @@ def _declaration(field: FieldDescription) -> object:
         return field.declaration()
     except Exception as error:  # a constructor of the user may raise anything
         raise ConfigurationError(
-            f"{field.kind.name} rejects its options: {error}", field=field.name
+            f"{field.kind.name} rejects its options: {message_of(error)}", field=field.name
         ) from error
 
 

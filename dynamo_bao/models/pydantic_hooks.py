@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.errors import ConfigurationError, message_of
 from dynamo_bao.session.state import Instance
 
 
@@ -24,4 +24,6 @@ class Serializer:
 
             return serializer_of(owner.__bao_model__)
         except (ModuleNotFoundError, ConfigurationError) as error:  # hasattr() is False
-            raise AttributeError(f"{owner.__name__} has no serializer for pydantic: {error}") from error
+            raise AttributeError(
+                f"{owner.__name__} has no serializer for pydantic: {message_of(error)}"
+            ) from error

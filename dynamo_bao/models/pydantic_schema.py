@@ -17,7 +17,7 @@ from pydantic_core import (
     core_schema,
 )
 
-from dynamo_bao.errors import BaoError, ValidationError
+from dynamo_bao.errors import BaoError, ValidationError, message_of
 from dynamo_bao.fields.base import Field, MemberFault
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.answers import answer, json_answer, load_answer
@@ -83,7 +83,7 @@ def _validated(model: type[Instance], schema: Schema, value: Any, read_body: Cal
             load_answer(value)
         except BaoError as error:
             raise PydanticKnownError(
-                "get_attribute_error", {"error": f"{type(error).__name__}: {error}"}
+                "get_attribute_error", {"error": f"{type(error).__name__}: {message_of(error)}"}
             ) from error
         return value
     return _new_instance(model, schema, read_body(value))
@@ -106,7 +106,7 @@ def _new_instance(model: type[Instance], schema: Schema, values: Mapping[str, ob
         instance = model(**writable, **unset)
         _check_key(schema, instance)
     except ValidationError as error:
-        raise _wrong_value(str(error)) from error
+        raise _wrong_value(message_of(error)) from error
     return instance
 
 
@@ -128,11 +128,11 @@ def _accepted(field: Field, form: object, read: object) -> object:
     except MemberFault as fault:
         raise _wrong_value(f"{field.model}.{field.name}{fault.path} {fault.why}") from fault
     except ValidationError as error:
-        raise _wrong_value(str(error)) from error
+        raise _wrong_value(message_of(error)) from error
     except RecursionError:
         raise _wrong_value(f"{field.model}.{field.name} is nested too deeply to be stored") from None
     except ValueError as error:
-        raise _wrong_value(f"{field.model}.{field.name} {error}") from error
+        raise _wrong_value(f"{field.model}.{field.name} {message_of(error)}") from error
 
 
 def _wrong_value(reason: str) -> PydanticCustomError:

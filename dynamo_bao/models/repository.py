@@ -13,6 +13,7 @@ from dynamo_bao.errors import (
     DataFormatError,
     QueryError,
     ValidationError,
+    message_of,
     suggestion,
 )
 from dynamo_bao.fields.relation import RelatedField
@@ -647,7 +648,8 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             return target, target.identify(state.tenant, value), state.tenant
         except ValidationError as error:
             raise DataFormatError(
-                f"{self.schema.name} {state.primary_id!r}: {field} holds what is no {target.schema.name} id: {error}",
+                f"{self.schema.name} {state.primary_id!r}: {field} holds what is no {target.schema.name} id: "
+                f"{message_of(error)}",
                 model=self.schema.name,
                 key=state.primary_id,
                 field=field,

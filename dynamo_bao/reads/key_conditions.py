@@ -19,7 +19,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
 )
 from dynamo_bao.dynamodb.expressions.parser import OperandError, condition_from, plain_operand
 from dynamo_bao.dynamodb.layout import PK, SK
-from dynamo_bao.errors import QueryError, ValidationError
+from dynamo_bao.errors import QueryError, ValidationError, message_of
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX, IndexSchema, KeyComponent, PrimaryKeySchema
 from dynamo_bao.session.state import ModelMapper
 
@@ -142,7 +142,7 @@ def _part_text(part: KeyComponent, value: object, name: str) -> str:
     try:
         return part.to_text(part.field.accept(value))
     except ValidationError as error:
-        operand_error = OperandError(str(error), part.field.name, value)
+        operand_error = OperandError(message_of(error), part.field.name, value)
         operand_error.index = name
         raise operand_error from error
 

@@ -14,7 +14,7 @@ from dynamo_bao.dynamodb.items import KeyedItems, ReplyItem, Stored, as_dict_ite
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
-from dynamo_bao.errors import DataFormatError
+from dynamo_bao.errors import DataFormatError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import ABSENT, STATE, loaded_value
 from dynamo_bao.mapping.identity import Identity
@@ -62,7 +62,7 @@ def reached(row: T | InvalidRow) -> T:
     """Returns an instance unchanged; raises `DataFormatError` for an `InvalidRow`."""
     if type(row) is InvalidRow:
         error = row.error
-        raise DataFormatError(str(error), model=error.model, key=error.key) from error.__cause__
+        raise DataFormatError(message_of(error), model=error.model, key=error.key) from error.__cause__
     return row
 
 

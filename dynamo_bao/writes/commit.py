@@ -24,6 +24,7 @@ from dynamo_bao.errors import (
     TransactionError,
     ValidationError,
     WriteOutcomeUnknownError,
+    message_of,
 )
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
@@ -539,7 +540,9 @@ def _partial_commit_error(
     changes: Sequence[Change], outcome: CommitOutcome, errors: dict[Change, Exception]
 ) -> CommitError:
     figures = outcome.figures(changes)
-    details = " | ".join(f"{change.subject}: {error}" for change, error in list(errors.items())[:10])
+    details = " | ".join(
+        f"{change.subject}: {message_of(error)}" for change, error in list(errors.items())[:10]
+    )
     error = CommitError(
         f"{len(figures.done)} of {len(changes)} changes are written, {len(figures.not_done)} are not, and "
         f"{len(figures.unknown)} have an unknown outcome; both stay in the session and can be committed again. "

@@ -36,7 +36,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
 )
 from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import QueryError
+from dynamo_bao.errors import QueryError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.writes.actions import MAX_PATHS_BYTES
@@ -62,7 +62,7 @@ class FieldShape(Shape):
             self._field.from_dynamo(value)
         except Exception as error:
             raise ValueError(
-                f"{label} is not stored, and these members alone do not make one ({error})"
+                f"{label} is not stored, and these members alone do not make one ({message_of(error)})"
             ) from error
 
     def member(self, name: str) -> Shape:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import edited
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import DataFormatError
+from dynamo_bao.errors import DataFormatError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem, form_of
@@ -48,8 +48,8 @@ def _document_after(
         return left_by(change, before)
     except (ValueError, LookupError) as error:
         raise DataFormatError(
-            f"{schema.name}: a part of {field.name} cannot be changed: {error}. Give the field whole, or correct the "
-            f"item.",
+            f"{schema.name}: a part of {field.name} cannot be changed: {message_of(error)}. "
+            f"Give the field whole, or correct the item.",
             model=schema.name,
             field=field.name,
         ) from None

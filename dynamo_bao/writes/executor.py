@@ -33,6 +33,7 @@ from dynamo_bao.errors import (
     UniqueConstraintError,
     WriteOutcomeUnknownError,
     cause_of,
+    message_of,
 )
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
@@ -185,7 +186,7 @@ class WriteExecution:
             )
         except WriteOutcomeUnknownError as error:
             unknown = WriteOutcomeUnknownError(
-                f"{self.subject} {self.operation}: {error}", **self.subject.names
+                f"{self.subject} {self.operation}: {message_of(error)}", **self.subject.names
             )
             raise unknown from cause_of(error)
         except Exception as error:

@@ -19,7 +19,7 @@ from dynamo_bao.dynamodb.expressions.update_values import (
     Remove,
 )
 from dynamo_bao.dynamodb.service import AttributeValue
-from dynamo_bao.errors import QueryError, UnknownFieldError, ValidationError, suggestion
+from dynamo_bao.errors import QueryError, UnknownFieldError, ValidationError, message_of, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.containers import ListField
 from dynamo_bao.fields.documents import AnythingField
@@ -206,7 +206,7 @@ def _stored(schema: Schema, path: Steps, part: Field | None, value: Any) -> Attr
     try:
         return field.store_part(field.accept(value))
     except ValueError as error:
-        text = getattr(error, "why", None) or str(error).lstrip(". ")
+        text = getattr(error, "why", None) or message_of(error).lstrip(". ")
         raise ValidationError(f"{schema.name}.{path_text(path)} {text}", path_text(path), value) from error
 
 

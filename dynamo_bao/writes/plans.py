@@ -27,7 +27,7 @@ from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import DERIVED, SEARCH_TEXT
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import ConditionalError, DataFormatError
+from dynamo_bao.errors import ConditionalError, DataFormatError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
@@ -311,8 +311,8 @@ def _put_parts(
         PartsPlan(str(field.attribute), parts, item, max_paths).into(draft.update, draft.conditions)
     except ValueError as error:
         raise DataFormatError(
-            f"{model} {key}: a part of {field.name} cannot be changed: {error}; nothing was written. Give the field "
-            f"whole, or correct the item.",
+            f"{model} {key}: a part of {field.name} cannot be changed: {message_of(error)}; nothing was "
+            f"written. Give the field whole, or correct the item.",
             model=model,
             key=key,
             field=field.name,

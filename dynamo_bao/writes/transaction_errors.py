@@ -11,6 +11,7 @@ from dynamo_bao.errors import (
     TransactionError,
     UniqueConstraintError,
     VersionConflictError,
+    message_of,
 )
 
 
@@ -45,11 +46,14 @@ def transaction_failed(names: Sequence[str], errors: Sequence[BaoError | None]) 
         names: what each of its writes was: the operation, model and key.
         errors: the error of each, or None.
     """
-    error_texts = [f"{name}: {error}" for name, error in zip(names, errors, strict=True) if error is not None]
+    reasons = [None if error is None else message_of(error) for error in errors]
+    error_texts = [
+        f"{name}: {reason}" for name, reason in zip(names, reasons, strict=True) if reason is not None
+    ]
     message = "The transaction was cancelled; nothing of it was written. " + " | ".join(error_texts)
     first = next((error for error in errors if error is not None), None)
     kind = next((joint for single, joint in _KINDS if isinstance(first, single)), TransactionError)
-    failed = kind(message, [None if error is None else str(error) for error in errors], errors)
+    failed = kind(message, reasons, errors)
     if first is not None:
         failed.__dict__.update(
             {name: value for name, value in vars(first).items() if name not in vars(failed)}

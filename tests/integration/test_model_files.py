@@ -333,7 +333,7 @@ def test_modules_of_the_folder_may_import_each_other(tmp_path: Path, fields_dir:
 @pytest.mark.parametrize(
     ("stated", "why"),
     [
-        ("{type: EmailFeild}", r"Did you mean 'EmailField'\?$"),
+        ("{type: EmailFeild}", r"Did you mean 'EmailField'\? \[BAO-1002\]$"),
         ("{type: EmailField, allowedDomain: [a]}", r"'allowedDomain'. Did you mean 'allowedDomains'\?"),
         (
             "{type: EmailField, defaultValue: a@b.c, allowedDomains: [d.e]}",

@@ -6,6 +6,8 @@ import importlib
 import inspect
 import pickle
 import pkgutil
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +40,7 @@ from dynamo_bao import (
     ValidationError,
     VersionConflictError,
     WriteOutcomeUnknownError,
+    errors,
 )
 from dynamo_bao.dynamodb.expressions.parser import OperandError
 from dynamo_bao.dynamodb.transport.error_mapping import (
@@ -45,7 +48,7 @@ from dynamo_bao.dynamodb.transport.error_mapping import (
     TableNotFoundError,
     TransactionCancelled,
 )
-from dynamo_bao.errors import ALSO_BOTOCORES, reject_unknown, suggestion
+from dynamo_bao.errors import ALSO_BOTOCORES, about, reject_unknown, suggestion
 from dynamo_bao.writes.transaction_errors import transaction_failed
 
 PARENTS: dict[str, tuple[type, ...]] = {
@@ -194,7 +197,7 @@ def test_the_samples_are_every_error_there_is() -> None:
 def test_a_subclass_of_a_user_s_own_pickles() -> None:
     """Also one whose constructor takes other arguments."""
     copied = pickle.loads(pickle.dumps(OwnError(5)))
-    assert (type(copied), copied.number, str(copied)) == (OwnError, 5, "number 5")
+    assert (type(copied), copied.number, copied.message) == (OwnError, 5, "number 5")
 
 
 class OwnError(ValidationError):
@@ -241,7 +244,7 @@ def test_several_wrong_fields_make_one_error() -> None:
     one, other = ValidationError("User.a is bad", "a", 1), ValidationError("User.b is bad", "b", 2)
     assert ValidationError.of("User", [one]) is one
     both = ValidationError.of("User", [one, other])
-    assert str(both) == "User: 2 fields are wrong: User.a is bad; User.b is bad"
+    assert both.message == "User: 2 fields are wrong: User.a is bad; User.b is bad"
     assert (both.field, both.value, both.errors) == ("a", 1, (one, other))
 
 
@@ -305,3 +308,58 @@ def test_public_methods_are_documented(name: str) -> None:
         if attribute.startswith("_") or not (inspect.isfunction(plain) or isinstance(plain, property)):
             continue
         assert inspect.getdoc(getattr(getattr(dynamo_bao, name), attribute)), f"{name}.{attribute}"
+
+
+# --- codes ---------------------------------------------------------------------------------------------
+
+ERROR_CLASSES = [getattr(errors, name) for name in PARENTS]
+
+
+def test_every_class_has_a_code_of_its_own() -> None:
+    codes = [vars(kind).get("error_code") for kind in (BaoError, TableNotFoundError, *ERROR_CLASSES)]
+    assert len(codes) == len({code for code in codes if re.fullmatch(r"BAO-\d{4}", code)})
+
+
+def test_a_text_ends_with_the_code_and_the_message_has_none() -> None:
+    error = QueryError("No such index.")
+    assert str(error) == "No such index. [BAO-2003]"
+    assert error.message == "No such index."
+    assert str(QueryError("")) == ""
+
+
+def test_an_error_made_of_others_has_one_code() -> None:
+    parts = [ValidationError("name is required", "name"), ValidationError("age is too high", "age")]
+    whole = ValidationError.of("User", parts)
+    cancelled = transaction_failed(
+        ["create User 'ada'"], [UniqueConstraintError("email", "a@b", model="User")]
+    )
+    assert [
+        str(error).count("BAO-") for error in (whole, cancelled, about(DataFormatError("No."), "User"))
+    ] == [1] * 3
+    assert cancelled.reasons[0] is not None and "BAO-" not in cancelled.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("NoCredentialsError", "BAO-7004"),
+        ("EndpointConnectionError", "BAO-7003"),
+        ("ReadTimeoutError", "BAO-7003"),
+        ("NoRegionError", "BAO-1001"),
+    ],
+)
+def test_errors_of_botocore_have_a_code_by_their_cause(name: str, code: str) -> None:
+    assert getattr(errors, name).error_code == code
+
+
+def test_the_page_of_errors_has_a_section_for_each_code() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/errors.md").read_text(encoding="utf-8")
+    kinds = (
+        BaoError,
+        TableNotFoundError,
+        *ERROR_CLASSES,
+        *(getattr(errors, name) for name in ALSO_BOTOCORES),
+    )
+    codes = {kind.error_code for kind in kinds}
+    assert set(re.findall(r"^\| (BAO-\d{4}) \|", page, re.MULTILINE)) == codes
+    assert set(re.findall(r"^### (BAO-\d{4}) ", page, re.MULTILINE)) == codes - {"BAO-1000"}

@@ -47,7 +47,7 @@ def test_strict_mode_refuses_and_says_what_was_tried() -> None:
     assert str(caught.value) == (
         "Batch operations must be executed within run_with_batch_context(). "
         "Wrap your database operations in run_with_batch_context() to enable batching and caching. "
-        "(tried: User.find('42'))"
+        "(tried: User.find('42')) [BAO-5002]"
     )
     assert isinstance(caught.value, RuntimeError)
 

@@ -705,7 +705,7 @@ def test_an_error_of_a_request_names_what_was_asked_for() -> None:
         table.transport.send = send
         rounds = Rounds(Stats())
         with (
-            pytest.raises(type(error), match=f"^{text}$") as caught,
+            pytest.raises(type(error), match=f"^{text} ") as caught,
             start_round(rounds, table, "x") as opened,
         ):
             opened.send(table, Request("GetItem", {}), 60.0, ["One 'a'", "One 'b'"])

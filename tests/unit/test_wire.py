@@ -327,7 +327,7 @@ def test_an_unknown_code_is_a_service_error_with_what_dynamodb_says() -> None:
 @pytest.mark.parametrize("code", sorted(REMEDIES))
 def test_advice_is_part_of_the_text(code: str) -> None:
     """Where there is something to do, the error says it."""
-    assert str(mapped(code)).endswith((REMEDIES[code] or "what DynamoDB says").strip())
+    assert mapped(code).message.endswith((REMEDIES[code] or "what DynamoDB says").strip())
 
 
 def test_a_missing_table_says_what_to_do() -> None:

@@ -473,8 +473,19 @@ def common_class(name: str) -> Any:
     from botocore import exceptions
 
     botocore_class: Any = getattr(exceptions, name)
+    own_class = ALSO_BOTOCORES[name]
     body = {"__module__": "dynamo_bao.errors", "__doc__": f"botocore's ``{name}``, and this library's too."}
-    return type(name, (_CommonError, ALSO_BOTOCORES[name], botocore_class), body)
+    if _is_about_connections(botocore_class):
+        body["error_code"] = "BAO-7003"
+    elif own_class is BaoError or "Credentials" in name:
+        body["error_code"] = "BAO-7004"
+    return type(name, (_CommonError, own_class, botocore_class), body)
+
+
+def _is_about_connections(botocore_class: type) -> bool:
+    return not {"ConnectionError", "HTTPClientError"}.isdisjoint(
+        base.__name__ for base in botocore_class.__mro__
+    )
 
 
 def common_error_from(error: Exception) -> Exception:
@@ -486,9 +497,7 @@ def common_error_from(error: Exception) -> Exception:
     sentence = text if text.endswith(".") else f"{text}."
     remedy = _REMEDIES.get(kind.__name__)
     if remedy is None:
-        bases = {base.__name__ for base in kind.__mro__}
-        connection_bases = bases & {"ConnectionError", "HTTPClientError"}
-        remedy = _UNREACHABLE if connection_bases else _NO_CREDENTIALS
+        remedy = _UNREACHABLE if _is_about_connections(kind) else _NO_CREDENTIALS
     common_error: Exception = common_class(kind.__name__)(
         remedy.format(error=sentence), **getattr(error, "kwargs", {})
     )

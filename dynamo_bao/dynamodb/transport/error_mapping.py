@@ -64,6 +64,8 @@ REMEDIES: Final[Mapping[str, str]] = {
 class TableNotFoundError(ConfigurationError, ServiceError):
     """The table (or an index of it) does not exist."""
 
+    error_code = "BAO-1003"
+
     def __init__(self, message: str, *, code: str, operation: str) -> None:
         ConfigurationError.__init__(self, message)
         self.code = code

@@ -29,7 +29,7 @@ from dynamo_bao.dynamodb.transport.messages import (
     with_attempts,
     with_outcome,
 )
-from dynamo_bao.errors import ServiceError, ThrottledError, WriteOutcomeUnknownError, cause_of
+from dynamo_bao.errors import ServiceError, ThrottledError, WriteOutcomeUnknownError, cause_of, message_of
 from dynamo_bao.runtime.foreign_errors import is_foreign
 
 ATTEMPTS: Final = {RequestOutcome.REFUSED: 10, RequestOutcome.NOT_SENT: 4, RequestOutcome.UNKNOWN: 4}
@@ -269,8 +269,8 @@ def _unread(operation: str, error: Exception) -> Exception:
     ):
         return error
     unknown = WriteOutcomeUnknownError(
-        f"{operation}: no reply to it could be read, so it is not known whether it was carried out ({error}) "
-        f"refresh() the instance to see what is stored, then decide."
+        f"{operation}: no reply to it could be read, so it is not known whether it was carried out "
+        f"({message_of(error)}) refresh() the instance to see what is stored, then decide."
     )
     unknown.__cause__ = cause_of(error)
     return unknown

@@ -398,7 +398,10 @@ def test_rebuilding_search_texts(stocked: Project) -> None:
     assert stocked("rebuild-search-text", "Customer").stdout == "Rewrote 1 item of Customer, of 5 read.\n"
     result = stocked("rebuild-search-text", "Order")
     assert result.exit_code == 1
-    assert result.stderr == "Error: Model Order is not searchable; name its fields with searchable=[…].\n"
+    assert (
+        result.stderr
+        == "Error: Model Order is not searchable; name its fields with searchable=[…]. [BAO-1001]\n"
+    )
 
 
 # --- the terminal -----------------------------------------------------------------------------------------

@@ -109,9 +109,9 @@ def test_an_error_of_the_library_is_one_sentence_and_exit_code_1(bao: Project) -
     result = bao("create-table")
     assert (result.exit_code, result.stdout) == (1, "")
     absent = bao("create-table", "--config", "no.toml")
-    assert absent.stderr == "Error: The configuration file 'no.toml' does not exist.\n"
+    assert absent.stderr == "Error: The configuration file 'no.toml' does not exist. [BAO-1001]\n"
     assert result.stderr == (
-        "Error: Unknown setting in dynamo_bao.toml, section db: 'table_nam'. Did you mean 'table_name'?\n"
+        "Error: Unknown setting in dynamo_bao.toml, section db: 'table_nam'. Did you mean 'table_name'? [BAO-1001]\n"
     )
 
 
@@ -159,7 +159,7 @@ def test_what_nobody_expected_says_how_to_see_more(
 
 def test_sentences_of_errors_are_one_line(tmp_path: Path) -> None:
     """Whatever an error's text, it is one line; files are named."""
-    assert sentence(ConfigurationError("one\n  two")) == "one two"
+    assert sentence(ConfigurationError("one\n  two")) == "one two [BAO-1001]"
     assert sentence(FileNotFoundError(2, "No such file or directory", "x.txt")) == (
         "No such file or directory: x.txt"
     )

@@ -110,7 +110,7 @@ def test_a_table_with_other_keys_is_refused(shop: Project, command: tuple[str, .
     result = shop(*command)
     assert (result.exit_code, result.stdout) == (1, "")
     told = "Table shop has the key id instead of _pk and _sk; use another table."
-    assert result.stderr.endswith(f"Error: {told}\n")
+    assert result.stderr.endswith(f"Error: {told} [BAO-1001]\n")
     assert told in shop("doctor").stdout
 
 
