@@ -36,7 +36,7 @@ DecodeRow = Callable[[Row, Any, Mapping[str, Any]], dict[str, Any]]
 Encode = Callable[[Mapping[str, Any]], Item]
 InvalidNames = Callable[[Mapping[str, Any]], list[str]]
 Store = Callable[[dict[str, Any]], Item | None]
-Differing = Callable[[Mapping[str, Any], Item], "list[str] | None"]
+Differing = Callable[[Mapping[str, Any], Item], "dict[str, object] | None"]
 
 _TYPE_READ = re.compile(r"\{([A-Z]+)\}")
 TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "M", "L")
@@ -173,20 +173,20 @@ def compile_row_decoder(
 
 
 def compile_differing(model: str, fields: Iterable[Field]) -> Differing:
-    """Compiles ``differing(values, item)``, which names the fields whose value is not the one that decoding gives.
+    """Compiles ``differing(values, item)``: the fields whose value is not the one that decoding gives, with that one.
 
     A value that is not the same, in type too, may still have the same stored form. The function returns None if a
     field has no value, or cannot read its stored value.
     """
     names: dict[str, object] = {**NAMES, "_SCALARS": SCALARS, "_is_alike": is_alike}
-    lines = ["    names = []", "    try:", "        get = item.get"]
+    lines = ["    differing = {}", "    try:", "        get = item.get"]
     for number, field in enumerate(fields):
         stored, absent = _usual(_decoded(field, "s", number, names)), _absent(field, number, names)
         lines.append(f"        v, s = values[{field.name!r}], get({field.attribute!r})")
         lines.append(f"        w = {absent} if s is None else {stored}")
-        lines.append(f"        if v is not w and not ({_SAME}): names.append({field.name!r})")
+        lines.append(f"        if v is not w and not ({_SAME}): differing[{field.name!r}] = w")
     lines += ["    except Exception as error:", "        _require_data_error(error)", "        return None"]
-    source = "\n".join(["def differing(values, item):", *lines, "    return names"])
+    source = "\n".join(["def differing(values, item):", *lines, "    return differing"])
     differing: Differing = compiled(source, f"comparison of {model}", names)["differing"]
     return differing
 

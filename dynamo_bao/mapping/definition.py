@@ -431,7 +431,8 @@ class _Keys:
             return KeyComponent(
                 self._model, self._prefix, field, field.to_javascript_key, field.from_javascript_key
             )
-        return KeyComponent(self._model, self._prefix, field, field.to_key, field.from_key)
+        to_text = str if type(field).to_key is StringField.to_key else field.to_key  # the same without a call
+        return KeyComponent(self._model, self._prefix, field, to_text, field.from_key)
 
     def _key_field(self, name: object, label: str) -> Field:
         field = self._fields.get(str(name))

@@ -142,9 +142,10 @@ class IndexSchema:
         partition, sort = self.partition.text(values), self.sort.text(values)
         if partition is None or sort is None:
             return {}
+        owner = self.sort.field
         return {
             self.pk_name: {"S": self.pk_text(tenant, partition)},
-            self.sk_name: {"S": self.sk_text(sort)},
+            self.sk_name: {"S": sort_text(sort, self.sort.model, owner.name if owner else self.name)},
         }
 
 

@@ -256,9 +256,10 @@ class Schema:
             attributes.update(index.keys(tenant, values))
         if self.iterable:
             attributes.update(self.iteration_keys(tenant, primary_id))
-        text = self.search_text(item)
-        if text:
-            attributes[SEARCH_TEXT] = {"S": text}
+        if self.search is not None:
+            text = self.search_text(item)
+            if text:
+                attributes[SEARCH_TEXT] = {"S": text}
         return attributes
 
     def iteration_keys(self, tenant: str | None, primary_id: str) -> Item:

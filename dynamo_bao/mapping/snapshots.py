@@ -84,7 +84,7 @@ class LoadedSnapshot(StoredItem):
     Attributes:
         accepted: by field name, the accepted values of changed fields, as far as `changed` needed them.
         differing: the fields whose values are not those that decoding gives, whether they were changed or only
-            written otherwise; None before `changed` was called.
+            written otherwise, with the decoded values; None before `changed` was called.
     """
 
     __slots__ = ("_handed", "accepted", "differing")
@@ -95,21 +95,25 @@ class LoadedSnapshot(StoredItem):
         self.item, self._schema, self._keys = item, schema, keys
         self._values, self._handed = None, handed
         self.accepted: dict[str, object] = {}
-        self.differing: list[str] | None = None
+        self.differing: Mapping[str, object] | None = None
 
     def changed(self, current_values: Mapping[str, object]) -> list[str]:
         """The names of the fields whose current value differs from the one that the program got."""
         fields, handed_values = self._schema.changeable, self._handed or {}
-        names = self._schema.differing(current_values, self.item)
-        if names is None:
-            names = [name for name, field in fields.items() if not self._is_same(field, current_values)]
-        if handed_values:
-            names = [name for name in fields if name in handed_values or name in names]
-        self.differing = names
-        return [name for name in names if self._differs(fields[name], current_values.get(name, ABSENT))]
-
-    def _is_same(self, field: Field, current_values: Mapping[str, object]) -> bool:
-        return is_same(current_values.get(field.name, ABSENT), loaded_value(field, self.item))
+        differing = self._schema.differing(current_values, self.item)
+        if differing is None or handed_values:
+            decoded = {name: loaded_value(field, self.item) for name, field in fields.items()}
+            differing = {
+                name: value
+                for name, value in decoded.items()
+                if name in handed_values or not is_same(current_values.get(name, ABSENT), value)
+            }
+        self.differing = differing
+        return [
+            name
+            for name, value in differing.items()
+            if self._differs(fields[name], current_values.get(name, ABSENT), value)
+        ]
 
     def handed_out(self, name: str) -> HandedOutValue:
         """The value of a field that the program got, in encoded form, and the stored attribute."""
@@ -126,8 +130,8 @@ class LoadedSnapshot(StoredItem):
         """Whether a field that is not part of the key can read its stored value."""
         return loaded_value(field, self.item) is not ABSENT
 
-    def _differs(self, field: Field, value: object) -> bool:
-        before, handed_value = loaded_value(field, self.item), (self._handed or {}).get(field.name)
+    def _differs(self, field: Field, value: object, before: object) -> bool:
+        handed_value = None if self._handed is None else self._handed.get(field.name)
         if value is ABSENT or before is ABSENT:
             return value is not before
         try:

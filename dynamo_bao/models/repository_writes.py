@@ -71,7 +71,8 @@ class RepositoryWrites(Generic[M]):
         """
         instance = self.model(**self._merged_values(values, fields))
         with operation_on(None):
-            return self._typed(carry_out(self._creation(instance, None, "create")))
+            created: M = carry_out(self._creation(instance, None, "create"))
+            return created
 
     def _merged_values(
         self, values: Mapping[Any, object] | None, fields: Mapping[str, object]
@@ -222,7 +223,8 @@ class RepositoryWrites(Generic[M]):
                 change.add_after_hook(
                     lambda updated: run(self.model, "after_save", updated, options, updated)
                 )
-            return self._typed(carry_out(change))
+            updated: M = carry_out(change)
+            return updated
 
     def increment(self, key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
         """Adds to counters of a stored item atomically. Negative amounts subtract.
@@ -321,7 +323,8 @@ class RepositoryWrites(Generic[M]):
         """
         instance = key if isinstance(key, self.model) else None
         with operation_on(instance):
-            return self._typed(carry_out(self._deletion(key, condition, instance, version)))
+            deleted: M = carry_out(self._deletion(key, condition, instance, version))
+            return deleted
 
     def _deletion(
         self, key: object, condition: ConditionLike, instance: M | None, version: str | None = None
@@ -359,7 +362,7 @@ class RepositoryWrites(Generic[M]):
         return changes
 
     def _change_for(self, session: Session, entry: PendingWrite, hooked: bool) -> Change | None:
-        instance = self._typed(entry.instance)
+        instance: Any = entry.instance
         if entry.deletes:
             return self._deletion(None, None, instance)
         if instance_dict(instance)[STATE].status is not _TRANSIENT:
@@ -378,8 +381,3 @@ class RepositoryWrites(Generic[M]):
         repository: Any = self
         mapper: ModelMapper = repository
         return mapper
-
-    def _typed(self, instance: Any) -> M:
-        """An instance, typed as one of the model."""
-        typed: M = instance
-        return typed

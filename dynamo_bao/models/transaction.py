@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from attrs import define
@@ -13,6 +14,7 @@ from attrs import define
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.models.batch_context import SESSIONS
 from dynamo_bao.models.registry import managers
+from dynamo_bao.policy import AllowDirect
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import TRANSACTION, Block, end_dropped
 from dynamo_bao.session.context import BatchContext
@@ -22,7 +24,7 @@ from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, Status, identity_of, state_of
 from dynamo_bao.writes.change_factory import ConditionLike, checked_condition, write_of
 from dynamo_bao.writes.changes import Change, ConditionCheck
-from dynamo_bao.writes.executor import Send, WriteExecution
+from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.hooks import run_afterwards
 from dynamo_bao.writes.invalidation import invalidate
 from dynamo_bao.writes.merge import combine
@@ -65,7 +67,8 @@ class Transaction:
             ...     tx.require(account, {"status": "open"})
             ...     Payment.create(account_id=account.account_id, amount=10)
         """
-        self._require_open()
+        if not self.is_open:
+            raise _is_over()
         self.session._ownership.check()
         state = state_of(instance)
         if state.status is Status.TRANSIENT or state.mapper is None:
@@ -88,7 +91,8 @@ class Transaction:
             The result of the operation.
         """
         with operation_in(self.session):
-            self._require_open()
+            if not self.is_open:
+                raise _is_over()
             if self._changes_by_item.setdefault(change.item_ref, change) is not change:
                 combine(self._changes_by_item, change)
             self._changes.append(change)
@@ -96,10 +100,6 @@ class Transaction:
             change.result = change.apply_locally()
             invalidate(self.session, (change,))
             return change.result
-
-    def _require_open(self) -> None:
-        if not self.is_open:
-            raise BatchContextError("The transaction is over; write outside its block, or open another.")
 
     def __len__(self) -> int:
         return len(self._changes)
@@ -122,10 +122,11 @@ class Transaction:
     def _write(self, changes: list[Change]) -> None:
         """Writes one change for each item, all of them or none."""
         writes = [write_of(change) for change in changes]
+        about = list(map(str, map(attrgetter("subject"), changes)))
         try:
             for write, change in zip(writes, changes, strict=True):
-                write.begin(change.stored_item)
-            run_transaction(writes, self._sender(writes))
+                write.plan = change.plan_again(change.stored_item)
+            run_transaction(writes, partial(send, self.session, writes[0].database, "write", about))
         except TransactionError as error:
             if not error.errors:
                 raise
@@ -144,11 +145,6 @@ class Transaction:
         translated.objects = tuple(change.result for change in changes)
         return translated
 
-    def _sender(self, writes: list[WriteExecution]) -> Send:
-        return partial(
-            send, self.session, writes[0].database, "write", [str(write.subject) for write in writes]
-        )
-
     def _confirm(self, written: set[object]) -> None:
         """Updates memory to the stored items, then runs the hooks. It raises the first error of a hook.
 
@@ -161,9 +157,10 @@ class Transaction:
             if change.item_ref not in written:
                 self.session._instances.forget_deletion(change.mapper, change.subject.identity)
         hooked = [change for change in self._changes if change.after_hooks and change.item_ref in written]
-        error = run_afterwards([partial(change.run_after_hooks, change.result) for change in hooked])
-        if error is not None:
-            raise error
+        if hooked:
+            error = run_afterwards(partial(change.run_after_hooks, change.result) for change in hooked)
+            if error is not None:
+                raise error
 
     def rollback_to(self, since: int = 0) -> None:
         """Reverts the changes in memory, except the first `since` of them."""
@@ -189,6 +186,10 @@ class Transaction:
                 change.subject.identity.primary_id,
                 extra=log_fields("transaction", [change.mapper.database.table_name], 1),
             )
+
+
+def _is_over() -> BatchContextError:
+    return BatchContextError("The transaction is over; write outside its block, or open another.")
 
 
 def transaction() -> AbstractContextManager[Transaction]:
@@ -228,9 +229,13 @@ class _TransactionBlock(Block[Transaction]):
             self.value = _NestedBlock(outer, len(outer))
             return outer
         if session is not None:
-            return self._begin_in(session, None)
+            with operation_in(session):
+                session._ownership.check()
+                session._ownership.require_seen_transaction()
+                return self._begin_in(session, None)
         for manager in managers():
-            manager.database.policy.outside("transaction()")
+            if type(manager.database.policy) is not AllowDirect:
+                manager.database.policy.outside("transaction()")
         context = BatchContext(SESSIONS)
         session = context.__enter__()
         try:
@@ -240,14 +245,11 @@ class _TransactionBlock(Block[Transaction]):
             raise
 
     def _begin_in(self, session: Session, context: BatchContext | None) -> Transaction:
-        with operation_in(session):
-            session._ownership.check()
-            session._ownership.require_seen_transaction()
-            new_transaction = Transaction(session)
-            self.value = _RootBlock(new_transaction, context)
-            session._ownership.note_transaction(self)
-            self.bind(TRANSACTION, new_transaction)
-            return new_transaction
+        new_transaction = Transaction(session)
+        self.value = _RootBlock(new_transaction, context)
+        session._ownership.note_transaction(self)
+        self.bind(TRANSACTION, new_transaction)
+        return new_transaction
 
     def _if_dropped(self) -> Callable[[Any], object]:
         return partial(end_dropped, type(self).__name__, self.value.finish)

@@ -57,22 +57,22 @@ class BatchContext(Block[Session]):
     """The result of `run_with_batch_context`: a context manager that is also a decorator.
 
     Args:
-        make_session: makes its sessions.
+        subject: the `SessionMaker` of its sessions; None for `READING`.
     """
 
     __slots__ = ()
 
-    def __init__(self, make_session: SessionMaker = READING) -> None:
-        super().__init__(make_session)
-
     def _begin(self) -> Session:
-        session: Session = self._subject()
-        self.value = session
+        session = self.value = self._make_session()
         ownership = session._ownership
         link = ownership.bind(session, self)
         if link.tenant is not None or resolvers:
             ownership.tenant = tenant_if_known()
         return session
+
+    @property
+    def _make_session(self) -> SessionMaker:
+        return self._subject or READING
 
     def _release(self) -> None:
         if self.value is not None:
@@ -87,7 +87,7 @@ class BatchContext(Block[Session]):
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
         """A function that runs `fn` in a new session at each call."""
-        return in_session(fn, self._subject, isolated=True)
+        return in_session(fn, self._make_session, isolated=True)
 
 
 class _OwnSession(Entry):

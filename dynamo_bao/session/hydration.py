@@ -254,16 +254,16 @@ def _merge_differing(
     assert state.mapper is not None
     schema = state.mapper.schema
     if names is None:
-        names = schema.differing(values, item)
-        if names is None:
+        differing = schema.differing(values, item)
+        if differing is None:
             return False
-    for name in names:
+    else:
+        differing = {name: loaded_value(schema.fields[name], item) for name in names}
+    for name, value in differing.items():
         if name not in local:
-            field = schema.fields[name]
-            value = loaded_value(field, item)
             if value is ABSENT:
                 return False
-            _assign_if_changed(values, field, value)
+            _assign_if_changed(values, schema.fields[name], value)
     return True
 
 

@@ -76,6 +76,14 @@ class IdentityMap:
             if len(self._order) > self._most:
                 self._evict_one()
 
+    def setdefault(self, key: ItemKey, instance: Instance) -> Instance:
+        """The instance for `key`. Holds `instance` strongly if there is none, or if it is the one."""
+        cached = self.get(key)
+        if cached is not None and cached is not instance:
+            return cached
+        self.hold(key, instance)
+        return instance
+
     def _evict_one(self) -> None:
         for key in list(islice(self._order, EVICTION_CANDIDATES)):
             mapper, table_key = key

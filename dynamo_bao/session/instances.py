@@ -208,12 +208,10 @@ class SessionInstances:
     def hold_created(self, mapper: ModelMapper, key: Key, instance: Instance) -> bool:
         """Holds a created instance of this session. False if the session knows another one of its key."""
         item_key = mapper, key
-        cached = self._identity.get(item_key)
-        if (cached is not None and cached is not instance) or item_key in self._deleted:
+        if item_key in self._deleted or self._identity.setdefault(item_key, instance) is not instance:
             return False
-        if cached is None:
+        if mapper in self.lookups.eventual or mapper in self.lookups.strict:
             self.lookups.discard(item_key)
-        self._identity.hold(item_key, instance)
         return True
 
     def superseded(self, mapper: ModelMapper, identity: Identity) -> list[Instance]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from attrs import Factory, define
+
 from dynamo_bao.errors import DataFormatError, LazyLoadError
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.identity_map import key_of
@@ -22,6 +24,7 @@ from dynamo_bao.session.state import (
 )
 
 
+@define(eq=False)
 class Loader:
     """Answers the pending lookups and queries of a session.
 
@@ -29,20 +32,11 @@ class Loader:
         queries: the pending queries.
     """
 
-    __slots__ = ("_instances", "_ownership", "_rounds", "_settings", "queries")
-
-    def __init__(
-        self,
-        ownership: SessionOwnership,
-        instances: SessionInstances,
-        rounds: Rounds,
-        settings: SessionSettings,
-    ) -> None:
-        self._ownership = ownership
-        self._instances = instances
-        self._rounds = rounds
-        self._settings = settings
-        self.queries = Queries()
+    _ownership: SessionOwnership
+    _instances: SessionInstances
+    _rounds: Rounds
+    _settings: SessionSettings
+    queries: Queries = Factory(Queries)
 
     def load(self, instance: Instance) -> None:
         """Resolves `instance` and all other pending lookups in one round.

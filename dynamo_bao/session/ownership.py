@@ -6,6 +6,8 @@ import enum
 import weakref
 from contextlib import AbstractContextManager, nullcontext
 
+from attrs import Factory, define
+
 from dynamo_bao.errors import ConcurrencyError
 from dynamo_bao.session.bindings import MANAGER, SESSION, Entry, Link, innermost_value
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
@@ -37,6 +39,7 @@ class Flushing:
         self._ownership.flushing = None
 
 
+@define(eq=False)
 class SessionOwnership:
     """Who may use a session, and when.
 
@@ -48,17 +51,14 @@ class SessionOwnership:
         manager: the manager that was active when the session was opened; `Session.activate` binds it too.
     """
 
-    __slots__ = ("_lender", "_lent", "_transactions", "flushing", "is_closed", "manager", "owner", "tenant")
-
-    def __init__(self) -> None:
-        self.owner: ExecutionContext | None = None
-        self.is_closed = False
-        self.flushing: weakref.ref[Flushing] | None = None
-        self.tenant: str | None = None
-        self.manager: object = None
-        self._lent: weakref.ref[Entry] | None = None
-        self._lender: ExecutionContext | None = None
-        self._transactions: list[weakref.ref[Entry]] = []
+    owner: ExecutionContext | None = None
+    is_closed: bool = False
+    flushing: weakref.ref[Flushing] | None = None
+    tenant: str | None = None
+    manager: object = None
+    _lent: weakref.ref[Entry] | None = None
+    _lender: ExecutionContext | None = None
+    _transactions: list[weakref.ref[Entry]] = Factory(list)
 
     @property
     def state(self) -> SessionState:

@@ -92,6 +92,7 @@ class RememberedQuery:
 Spot = TypeVar("Spot", bound=Hashable)
 
 
+@define(eq=False)
 class Partitions:
     """The partitions that a session has queried, with the cached replies.
 
@@ -99,20 +100,19 @@ class Partitions:
     query needs no request. They do not hold instances.
 
     Args:
-        max_rows: the maximum number of cached rows.
+        max_rows: the maximum number of cached rows; None for `MAX_ROWS`.
 
     Attributes:
         kinds: what is known of queries that instances share.
         queries: the queries by their identity, the latest last.
     """
 
-    def __init__(self, max_rows: int | None = None) -> None:
-        self._max_rows = MAX_ROWS if max_rows is None else max_rows
-        self._rows = 0
-        self.kinds = QueryKinds()
-        self.queries: dict[Hashable, RememberedQuery] = {}
-        self._by_partition: dict[ModelSpot, dict[Partition, dict[Hashable, RememberedQuery]]] = {}
-        self._by_target: dict[ModelSpot, dict[Hashable, RememberedQuery]] = {}
+    _max_rows: int | None = None
+    _rows: int = 0
+    kinds: QueryKinds = Factory(QueryKinds)
+    queries: dict[Hashable, RememberedQuery] = Factory(dict)
+    _by_partition: dict[ModelSpot, dict[Partition, dict[Hashable, RememberedQuery]]] = Factory(dict)
+    _by_target: dict[ModelSpot, dict[Hashable, RememberedQuery]] = Factory(dict)
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -145,9 +145,10 @@ class Partitions:
         query.replies.append(reply)
         query.rows += rows
         self._rows += rows
-        for cached_query in list(self.queries.values()) if self._rows > self._max_rows else ():
+        max_rows = MAX_ROWS if self._max_rows is None else self._max_rows
+        for cached_query in list(self.queries.values()) if self._rows > max_rows else ():
             self._drop_rows(cached_query)
-            if self._rows <= self._max_rows:
+            if self._rows <= max_rows:
                 break
 
     def touch(self, touched: Touched) -> None:

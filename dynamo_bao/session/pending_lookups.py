@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Generic, TypeVar
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import MAX_BATCH_GET_KEYS
@@ -129,6 +129,7 @@ def _batches_of_100(callers: Mapping[str, Mapping[Key, Caller]]) -> Iterator[Req
         yield dict(chunk)
 
 
+@define(eq=False)
 class Lookups:
     """The unresolved lookups of one session, in the order in which they were made.
 
@@ -137,9 +138,8 @@ class Lookups:
         strict: those that need a consistent read.
     """
 
-    def __init__(self) -> None:
-        self.eventual: defaultdict[ModelMapper, dict[Key, Instance]] = defaultdict(dict)
-        self.strict: dict[ModelMapper, dict[Key, Instance]] = {}
+    eventual: defaultdict[ModelMapper, dict[Key, Instance]] = Factory(lambda: defaultdict(dict))
+    strict: dict[ModelMapper, dict[Key, Instance]] = Factory(dict)
 
     def add(self, key: ItemKey, instance: Instance) -> None:
         """Registers a pending instance for the next round."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import Protocol
 
+from attrs import Factory, define
+
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 
@@ -36,11 +38,11 @@ class PendingQuery(Protocol):
         ...
 
 
+@define(eq=False)
 class Queries:
     """Pending queries in the order of their creation, held weakly."""
 
-    def __init__(self) -> None:
-        self._pending: dict[int, weakref.ref[PendingQuery]] = {}
+    _pending: dict[int, weakref.ref[PendingQuery]] = Factory(dict)
 
     def add(self, query: PendingQuery) -> None:
         """Registers a query for the next round."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from attrs import define
+from attrs import Factory, define
 
 from dynamo_bao.dynamodb.transport.messages import Reply
 from dynamo_bao.runtime.call_site import CallSite
@@ -85,6 +85,7 @@ class QueryKind:
         return max(1, min(limits))
 
 
+@define(eq=False)
 class QueryKinds:
     """The kinds of a session; the latest `MAX_KINDS` are remembered.
 
@@ -92,9 +93,8 @@ class QueryKinds:
         figures: what was fetched in advance, by the line of code that caused it.
     """
 
-    def __init__(self) -> None:
-        self._kinds: dict[Hashable, QueryKind] = {}
-        self.figures: dict[CallSite, PrefetchFigures] = {}
+    _kinds: dict[Hashable, QueryKind] = Factory(dict)
+    figures: dict[CallSite, PrefetchFigures] = Factory(dict)
 
     def figures_of(self, line: CallSite, about: str) -> PrefetchFigures:
         """The figures of a line of code."""

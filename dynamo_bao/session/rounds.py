@@ -264,6 +264,7 @@ def _fields_of(record: Round | SentRequest) -> dict[str, object]:
     return log_fields(record.operation, record.tables, record.count, record.seconds)
 
 
+@define(eq=False)
 class Rounds:
     """The rounds of one session.
 
@@ -272,10 +273,9 @@ class Rounds:
         history: the last rounds, oldest first.
     """
 
-    def __init__(self, stats: Stats) -> None:
-        self.stats = stats
-        self.history: list[Round] = []
-        self._single_fetches: dict[CallSite, int] = {}
+    stats: Stats
+    history: list[Round] = Factory(list)
+    _single_fetches: dict[CallSite, int] = Factory(dict)
 
     def fields(self, operation: str, **more: object) -> dict[str, object]:
         """The fields of a log line about all rounds."""
@@ -359,11 +359,11 @@ def start_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
     Raises:
         BudgetExceededError: if a budget around the running code is used up.
     """
+    budgets = () if rounds is None else rounds.budgets
     cause, clock = new_namedtuple(CallSite, calling_line()), database.transport.clock
     warnings = database.observers.warnings
     if rounds is None:
         return Round(0, kind, cause, clock.now(), clock, warnings=warnings)
-    budgets = rounds.budgets
     for budget in budgets:
         budget.begin(cause, kind in ("write", "commit"))
     stats = rounds.stats

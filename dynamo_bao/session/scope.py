@@ -126,7 +126,7 @@ def write_scope_of(state: State, operation: str) -> tuple[Session | None, Collec
     """
     mapper, session, owner, links = state.mapper, session_of(state), None, _NO_LINKS
     assert mapper is not None
-    top = top_link()
+    top = top_link() if "IPython" in sys.modules else _top()
     if top is not None:
         owner = current_execution_context()
         links = visible_links(top, owner)
@@ -186,7 +186,7 @@ def current_transaction() -> Collecting | None:
 
 def surroundings() -> tuple[Session | None, Collecting | None]:
     """The innermost session and the innermost transaction around the running code."""
-    top = top_link()
+    top = top_link() if "IPython" in sys.modules else _top()
     if top is None:
         return None, None
     links = visible_links(top, current_execution_context())

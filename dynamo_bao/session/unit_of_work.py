@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from weakref import ref
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.errors import UncommittedChangesError
@@ -78,12 +78,12 @@ class CommitFigures:
         )
 
 
+@define(eq=False)
 class UnitOfWork:
     """The uncommitted entries of one session, one for each object, and the outcome of its last commit."""
 
-    def __init__(self) -> None:
-        self._entries: dict[int, PendingWrite] = {}
-        self._figures: Callable[[], CommitFigures] | None = None
+    _entries: dict[int, PendingWrite] = Factory(dict)
+    _figures: Callable[[], CommitFigures] | None = None
 
     def add(self, entries: Sequence[PendingWrite]) -> None:
         """Adds entries. The last entry of an object counts."""

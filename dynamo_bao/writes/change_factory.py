@@ -118,9 +118,10 @@ def creation_of(
     """The change that stores a new instance. Its result is the session's instance for the key."""
     session, tenant = resolve_scope(mapper.database, mapper.schema.name, operation)
     check_tenant(instance, operation)
+    transaction = current_transaction()
     checked = checked_condition(mapper, condition)
     change = creation_in(session, mapper, tenant, instance, checked, by_save=operation == "save")
-    change.transaction = current_transaction()
+    change.transaction = transaction
     return change
 
 
@@ -487,7 +488,7 @@ def _read_stored_item(change: Change) -> StoredItem:
 # --- shared ------------------------------------------------------------------------------------------
 
 
-def carry_out(change: Change) -> object:
+def carry_out(change: Change) -> Any:
     """Writes a change now, or adds it to the transaction around it.
 
     Returns:

@@ -54,7 +54,7 @@ from dynamo_bao.session.state import (
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.writes.actions import NOTHING_ASSUMED, STORED, Action, Assumed, WritePlan
 from dynamo_bao.writes.document_changes import Parts
-from dynamo_bao.writes.effects import applied, is_relative
+from dynamo_bao.writes.effects import RELATIVE_KINDS, applied, is_relative
 from dynamo_bao.writes.executor import VERSIONS
 from dynamo_bao.writes.plans import (
     ItemRef,
@@ -236,7 +236,8 @@ class CreateChange(Change):
     @property
     def item(self) -> Item:
         """The item that will be stored. Do not change it."""
-        return as_dict_item(self.stored_form)
+        form = self.stored_form
+        return form if isinstance(form, dict) else as_dict_item(form)
 
     def with_values(self, values: Mapping[str, object]) -> CreateChange:
         """A copy of the change with other (validated) values."""
@@ -392,7 +393,11 @@ class SaveChange(Change):
 
     def on_commit(self) -> None:
         state: State = instance_dict(self.instance)[STATE]
-        if state.status is Status.LOADED and any(map(is_relative, self.changes.values())):
+        if (
+            state.status is Status.LOADED
+            and not RELATIVE_KINDS.isdisjoint(map(type, self.changes.values()))
+            and any(map(is_relative, self.changes.values()))
+        ):
             unload(self.instance, consistent=True, keep_changes=True)
         if self.session is not None and state.session is not self.session:
             self.session._instances.expire(self.mapper, self.subject.identity)

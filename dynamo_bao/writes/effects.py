@@ -55,6 +55,10 @@ def _document_after(
         ) from None
 
 
+RELATIVE_KINDS = frozenset((CounterDelta, SetDelta, Parts))
+"""The kinds of changes that can be relative."""
+
+
 def is_relative(change: Any) -> bool:
     """Whether the result of a change depends on the stored value."""
     return isinstance(change, (CounterDelta, SetDelta)) or (isinstance(change, Parts) and change.is_relative)

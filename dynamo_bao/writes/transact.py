@@ -65,8 +65,8 @@ class TransactionPlan:
     writes: tuple[WriteExecution, ...]
     members: tuple[PlannedAction, ...]
 
-    def request(self, token: str) -> dict[str, object]:
-        """The parameters of its ``TransactWriteItems``."""
+    def request(self) -> dict[str, object]:
+        """The parameters of a new ``TransactWriteItems``."""
         members = []
         for member in self.members:
             write = self.writes[member.origins[0].write]
@@ -74,7 +74,7 @@ class TransactionPlan:
             members.append({member.action.kind: action})
         return {
             "TransactItems": members,
-            "ClientRequestToken": token,
+            "ClientRequestToken": new_token(),
             "ReturnConsumedCapacity": "TOTAL",
         }
 
@@ -178,7 +178,7 @@ def run_transaction(writes: Sequence[WriteExecution], send: Send) -> None:
     deadline = writes[0].deadline_from_now()
     while True:
         combined = plan_transaction(writes)
-        request = Request(TRANSACT_WRITE_ITEMS, combined.request(new_token()), True)
+        request = Request(TRANSACT_WRITE_ITEMS, combined.request(), True)
         try:
             send(request, deadline)
             return

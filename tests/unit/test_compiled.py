@@ -102,7 +102,7 @@ USUAL: dict[str, tuple[Any, Any]] = {
 def test_a_model_of_key_fields_only_has_no_changes() -> None:
     """Its comparison compares nothing."""
     schema = schema_of(model())
-    assert schema.differing({"thing_id": "1"}, KEYS) == []
+    assert schema.differing({"thing_id": "1"}, KEYS) == {}
 
 
 @pytest.mark.parametrize("options", [{}, {"default": None}], ids=["required", "optional"])
@@ -155,10 +155,13 @@ def test_a_comparison_says_what_comparing_decoded_values_says(kind: str) -> None
     field, item = schema.fields[kind], {**KEYS, **schema.encode({"thing_id": "1", kind: value})}
     for stored in (item, {**KEYS, "thing_id": {"S": "1"}}):
         for current in (*OF_ANY_KIND, value):
-            expected = [] if is_same(current, loaded_value(field, stored)) else [kind]
+            decoded = loaded_value(field, stored)
+            expected = {} if is_same(current, decoded) else {kind: decoded}
             assert schema.differing({"thing_id": "1", kind: current}, stored) == expected, current
         assert schema.differing({"thing_id": "1"}, stored) is None
-    assert schema.differing({"thing_id": "1", kind: value}, item) == ([] if kind != "texts" else [kind])
+    assert schema.differing({"thing_id": "1", kind: value}, item) == (
+        {} if kind != "texts" else {kind: value}
+    )
     assert schema.differing({"thing_id": "1", kind: value}, {**KEYS, kind: {"M": {"a": {"X": 1}}}}) is None
 
 

@@ -444,7 +444,7 @@ def test_the_rows_of_the_oldest_queries_go_first() -> None:
     known.add_reply(queries[0], page(1))
     assert [query.rows for query in queries] == [5, 0, 0]
     assert all(query.is_current for query in queries)
-    assert Partitions()._max_rows == partitions.MAX_ROWS == 10_000
+    assert partitions.MAX_ROWS == 10_000
 
 
 def test_beyond_the_most_queries_the_oldest_without_a_result_in_use_goes(
