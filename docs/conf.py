@@ -18,10 +18,19 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "bao_reference",
     "llms_txt",
 ]
 exclude_patterns = ["_build", "_ext"]
+default_role = "code"
 nitpicky = True
+nitpick_ignore_regex = [(r"py:\w+", ".*")]  # types in signatures, of Python and of this package's inside
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_class_signature = "separated"
+napoleon_use_rtype = False
+napoleon_use_ivar = True
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -61,8 +61,14 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with (
         forked_program(folder / "run-page", PROGRAM, IMPORTED, environment),
         forked_program(folder / "bao", BAO, [*IMPORTED, "rich.progress", "rich.table"], environment),
-        forked_program(folder / "python", PYTHON, IMPORTED, environment),
+        forked_program(folder / "python-forked", PYTHON, IMPORTED, environment),
     ):
+        # Pytest rewrites modules while they are imported, so none may be there before.
+        python = folder / "python"
+        python.write_text(
+            f'#!/bin/sh\n[ "$2" = pytest ] && exec {sys.executable} "$@"\nexec {folder}/python-forked "$@"\n'
+        )
+        python.chmod(0o755)
         yield folder
 
 
@@ -73,6 +79,7 @@ def environment(programs: Path) -> dict[str, str]:
         **os.environ,
         "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
         "COLUMNS": "80",
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",

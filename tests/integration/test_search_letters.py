@@ -118,7 +118,7 @@ def test_a_table_of_ones_own_finds_letters_however_they_are_written(
 def test_the_text_of_the_table_format_finds_what_lower_case_finds(
     opened: Callable[[Any], Manager], key_format: str
 ) -> None:
-    """As JavaScript stores and searches it, which the guide says: sharp s is no double s, a decomposed text is torn."""
+    """As JavaScript does, which the page on search says: sharp s is no double s, a decomposed text is torn."""
     model = note(["title"], key_format=key_format)
     opened(model)
     model.create(note_id="street", title="Lange Straße")

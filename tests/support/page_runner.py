@@ -5,6 +5,7 @@ Tests fork it from a process that has imported what most pages need.
 
 from __future__ import annotations
 
+import importlib
 import io
 import re
 import subprocess
@@ -14,6 +15,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
+from dynamo_bao.models.registry import default_managers
 from tests.support.pages import Block, blocks_of, chain
 
 IMPORTED = [
@@ -39,6 +41,12 @@ else:
 """
 """What ``python FILE`` and ``python -m MODULE`` do, for a program that is forked."""
 
+VARYING = {
+    r" *\b\d+(\.\d+)? ?m?s\b": " TIME",
+    r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b": "ULID",
+    r"(\S+\.(md|py)|<\S+>):\d+\b": "LINE",
+}
+
 
 class OutputError(AssertionError):
     """A block printed something else than its page shows."""
@@ -63,6 +71,7 @@ class Page:
             file = Path(block.file)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.code, encoding="utf-8")
+            forget_modules(file.parts[0].removesuffix(".py"))
         elif block.language == "python":
             self._printed = self._output(block)
         elif block.language == "text":
@@ -73,11 +82,21 @@ class Page:
 
     def _output(self, block: Block) -> str:
         if block.mark == "new program":
+            for manager in default_managers():
+                manager.close()
             self._start_program()
         code = compile("\n" * block.line + block.code, block.page, "exec")
         with redirect_stdout(io.StringIO()) as output:
             exec(code, self._module.__dict__)
         return output.getvalue()
+
+
+def forget_modules(top: str) -> None:
+    """Has the modules of a package imported again, as one of its files is new."""
+    for name in list(sys.modules):
+        if name.split(".")[0] == top:
+            del sys.modules[name]
+    importlib.invalidate_caches()
 
 
 def commands(code: str) -> list[tuple[str, str]]:
@@ -98,19 +117,27 @@ def shell(command: str) -> str:
     result = subprocess.run(
         ["/bin/sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
-    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", result.stdout)
+    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", result.stdout)  # as DynamoDB Local has it
 
 
 def compare(place: str, output: str, page: str) -> None:
-    """Refuses output that is not what the page shows."""
-    pattern = ".*?".join(map(re.escape, page.strip().split("…")))
-    if not re.fullmatch(pattern, "\n".join(map(str.rstrip, output.strip().splitlines())), re.DOTALL):
+    """Refuses output that is not what the page shows; times, ULIDs and lines of code may differ."""
+    pattern = ".*?".join(map(re.escape, steady(page).split("…")))
+    if not re.fullmatch(pattern, steady(output), re.DOTALL):
         raise OutputError(f"{place} writes\n{output}\nand not\n{page}")
+
+
+def steady(output: str) -> str:
+    """Output without what differs from run to run, and without spaces at the ends of lines."""
+    for pattern, name in VARYING.items():
+        output = re.sub(pattern, name, output)
+    return "\n".join(map(str.rstrip, output.strip().splitlines()))
 
 
 def main() -> None:
     """Runs the pages that the arguments name, each after those that it continues, in the current folder."""
     warnings.simplefilter("error")
+    sys.dont_write_bytecode = True  # a file may be written twice within the second that its age is known by
     sys.path.insert(0, "")
     for name in sys.argv[1:]:
         page = Page()

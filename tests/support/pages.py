@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 _FENCE = re.compile(
-    r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w*)[^\n{]*\n(?P<code>.*?)^```$",
+    r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\S*)[^\n]*\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 _NAME = re.compile(r"(?:#|//|<!--) (\S+\.\w+)(?: -->)?\n")
@@ -94,6 +94,7 @@ def blocks_of(page: str) -> tuple[Block, ...]:
             match["mark"] or "",
         )
         for match in _FENCE.finditer(text)
+        if not match["language"].startswith("{")
     )
 
 

@@ -34,7 +34,8 @@ Checker = Callable[[Path], Faults]
 
 # --- programs ----------------------------------------------------------------------------------------------
 
-PAGES = {"README.md": "readme.py", "docs/reference/guide.md": "guide.py"}
+TYPED = ("fields", "operators", "relations", "settings", "tables-and-tenants", "tracing", "transactions")
+PAGES = {"README.md": "readme.py", **{f"docs/reference/{name}.md": f"page_{name}.py" for name in TYPED}}
 EXAMPLES = {
     "orders": "examples/orders",
     "package_explorer": "examples/package_explorer",

@@ -1,0 +1,45 @@
+"""The reference names everything that is public: classes, functions, settings, operators and commands."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import dynamo_bao
+import dynamo_bao.testing
+from dynamo_bao.config import _ENVIRONMENT, SECTIONS
+from dynamo_bao.dynamodb.expressions.parser import _BUILDERS, COMPARISONS
+from dynamo_bao.models.batch_context import SessionOptions
+from tests.support.pages import all_pages, text_of
+
+DOCUMENTED = re.findall(
+    r"^\.\. auto(?:class|function|data):: (\w+)$",
+    "\n".join(text_of(page) for page in all_pages() if page.startswith("docs/reference/")),
+    re.MULTILINE,
+)
+"""The names whose docstrings the reference shows."""
+
+
+@pytest.mark.parametrize("package", [dynamo_bao, dynamo_bao.testing])
+def test_every_public_name_is_in_the_reference(package: object) -> None:
+    """Each name that a package exports has its docstring on a page."""
+    assert sorted(set(package.__all__) - set(DOCUMENTED)) == []  # type: ignore[attr-defined]
+
+
+def test_every_setting_is_in_its_table() -> None:
+    """Each setting, environment variable and option of a context is on the page on settings."""
+    page = text_of("docs/reference/settings.md")
+    settings = {name for names in SECTIONS.values() for name in names}
+    variables = {variable for variable, _, _ in _ENVIRONMENT}
+    options = set(SessionOptions.__annotations__)
+    assert [
+        name for name in sorted({*settings, *variables, *options}) if not re.search(rf"\b{name}\b", page)
+    ] == []
+
+
+def test_every_operator_is_in_its_table() -> None:
+    """Each operator of filters and conditions is on the page on operators."""
+    page = text_of("docs/reference/operators.md")
+    operators = {*COMPARISONS, *_BUILDERS, "$and", "$or", "$not"}
+    assert [name for name in sorted(operators) if name not in page] == []
