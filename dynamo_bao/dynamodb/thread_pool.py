@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from dynamo_bao.runtime.process import this_process
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -62,6 +62,10 @@ class ThreadPool:
             for future in futures:
                 future.cancel()
         return [results[number] for number in range(len(calls))]
+
+    def start(self, call: Callable[[], T]) -> Future[T]:
+        """Starts a call in another thread, and returns its future."""
+        return self._started().submit(call)
 
     def _started(self) -> ThreadPoolExecutor:
         executor = self._executor

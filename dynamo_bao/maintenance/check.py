@@ -32,7 +32,7 @@ from dynamo_bao.maintenance.item_check import (
 )
 from dynamo_bao.maintenance.progress import Finding, JobProgress
 from dynamo_bao.maintenance.repair import ChangedMeanwhile, release, rewrite
-from dynamo_bao.maintenance.scanners import ItemPage, in_batches, scanned, table_size
+from dynamo_bao.maintenance.scanners import ItemPage, in_batches, read_ahead, scanned, table_size
 from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.invalidation import all_invalidated
 
@@ -315,7 +315,7 @@ def examine_table(
     total = table_size(database).items or None
     row_count, known_count = 0, 0
     examiner = Examiner({mapper.schema.prefix: mapper for mapper in mappers}, database.pool, fix)
-    for rows in scanned(database):
+    for rows in read_ahead(scanned(database), database.pool):
         findings = _examined(examiner, rows)
         row_count += rows.row_count
         known_count = row_count - examiner.foreign.total()

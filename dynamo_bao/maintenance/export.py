@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
-from dynamo_bao.maintenance.json_lines import line_of
+from dynamo_bao.maintenance.json_lines import LineFormat
 from dynamo_bao.maintenance.progress import JobProgress
 from dynamo_bao.maintenance.progress_file import ProgressFile, own_file, synced, work_on
-from dynamo_bao.maintenance.scanners import Scanner
+from dynamo_bao.maintenance.scanners import Scanner, read_ahead
 from dynamo_bao.session.state import ModelMapper
 
 PART: Final = ".part"
 JOURNAL: Final = ".exporting"
+RECORD_SECONDS: Final = 0.5
+"""The seconds after which progress is recorded; each time is a wait for the disk. An interruption records it too."""
 
 
 def export_to(mapper: ModelMapper, way: Scanner, write: Callable[[bytes], object]) -> Iterator[JobProgress]:
@@ -28,8 +30,9 @@ def export_to(mapper: ModelMapper, way: Scanner, write: Callable[[bytes], object
         A step for every page.
     """
     row_count, item_count, total = 0, 0, way.total()
-    for rows in way.pages():
-        write(b"".join(line_of(mapper.schema, item) for item in rows.items))
+    line_of = LineFormat(mapper.schema).line_of
+    for rows in read_ahead(way.pages(), mapper.database.pool):
+        write(b"".join(map(line_of, rows.items)))
         row_count, item_count = row_count + rows.row_count, item_count + len(rows.items)
         yield JobProgress(row_count, total, item_count)
 
@@ -62,7 +65,7 @@ def export_items(
         restart: whether to start, even if an export was interrupted.
 
     Yields:
-        A step for each page, when its lines are on the disk, and one when the file is complete.
+        A step for each page, when its lines are written, and one when the file is complete.
 
     Raises:
         ConfigurationError: if an export was interrupted and neither `resume` nor `restart` is set.
@@ -86,13 +89,31 @@ def _exported(
     with own_file(part) as file:
         file.truncate(state["bytes"])  # the lines of an unrecorded page are written again
         file.seek(state["bytes"])
-        for rows in way.pages(state["position"]) if not state["ended"] else ():
-            file.writelines(line_of(mapper.schema, item) for item in rows.items)
-            synced(file)
-            state |= {"bytes": file.tell(), "position": rows.position, "ended": rows.position is None}
-            state |= {"done": state["done"] + rows.row_count, "count": state["count"] + len(rows.items)}
-            journal.save(state)
-            yield JobProgress(state["done"], state["total"], state["count"])
+        if not state["ended"]:
+            yield from _written(mapper, way, file, journal, state)
     part.replace(target)
     journal.remove()
     yield JobProgress(state["done"], state["total"], state["count"])
+
+
+def _written(
+    mapper: ModelMapper, way: Scanner, file: IO[bytes], journal: ProgressFile, state: dict[str, Any]
+) -> Iterator[JobProgress]:
+    """Writes the lines after a recorded state, which it changes. Records it from time to time, and at the end."""
+    line_of, now = LineFormat(mapper.schema).line_of, mapper.database.transport.clock.now
+    recorded_at, is_recorded = now(), True
+    try:
+        for rows in read_ahead(way.pages(state["position"]), mapper.database.pool):
+            file.writelines(map(line_of, rows.items))
+            state |= {"bytes": file.tell(), "position": rows.position, "ended": rows.position is None}
+            state |= {"done": state["done"] + rows.row_count, "count": state["count"] + len(rows.items)}
+            is_recorded = False
+            if now() - recorded_at >= RECORD_SECONDS:
+                synced(file)
+                journal.save(state)
+                recorded_at, is_recorded = now(), True
+            yield JobProgress(state["done"], state["total"], state["count"])
+    finally:
+        if not is_recorded:
+            synced(file)
+            journal.save(state)

@@ -13,6 +13,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from dynamo_bao.dynamodb.keys import parse_partition_key, tenant_mark
@@ -39,25 +40,46 @@ class Number(str):
 # --- writing ----------------------------------------------------------------------------------------
 
 
+class LineFormat:
+    """Writes stored items of a model as lines.
+
+    Args:
+        schema: the model.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._members = [
+            (f"{_quoted(name)}: ", str(field.attribute), field, _usual(field))
+            for name, field in schema.fields.items()
+        ]
+        self._known_attributes = frozenset((*schema.attributes, *DERIVED, PK, SK))
+
+    def line_of(self, item: Item) -> bytes:
+        """A stored item as a line."""
+        keys = _key_values(self._schema, item)
+        members: list[str] = []
+        for lead, attribute, field, usual in self._members:
+            stored = item.get(attribute)
+            if stored is None:
+                stored = keys.get(field.name)
+            if stored is not None and "S" in stored and usual is None:  # as most are
+                members.append(lead + _quoted(stored["S"]))
+            else:
+                members.append(lead + _field_json(usual, stored))
+        if not item.keys() <= self._known_attributes:
+            more = {name: value for name, value in item.items() if name not in self._known_attributes}
+            members.append(f"{_quoted(MORE)}: {_object(more)}")
+        return f"{{{', '.join(members)}}}\n".encode()
+
+
 def line_of(schema: Schema, item: Item) -> bytes:
     """A stored item as a line.
 
     >>> line_of(schema, {"_pk": {"S": "c#ber"}, "_sk": {"S": "c"}, "code": {"S": "ber"}, "size": {"N": "3.50"}})
     b'{"code": "ber", "size": 3.50}\\n'
     """
-    keys = _key_values(schema, item)
-    members = [
-        f"{_quoted(name)}: {field_json(field, item.get(str(field.attribute), keys.get(name)))}"
-        for name, field in schema.fields.items()
-    ]
-    more = {
-        name: value
-        for name, value in item.items()
-        if name not in schema.attributes and name not in DERIVED and name not in (PK, SK)
-    }
-    if more:
-        members.append(f"{_quoted(MORE)}: {_object(more)}")
-    return f"{{{', '.join(members)}}}\n".encode()
+    return LineFormat(schema).line_of(item)
 
 
 def _key_values(schema: Schema, item: Item) -> dict[str, AttributeValue]:
@@ -77,10 +99,14 @@ def _key_values(schema: Schema, item: Item) -> dict[str, AttributeValue]:
 
 def field_json(field: Field, stored: AttributeValue | None) -> str:
     """The JSON of a field's stored value; ``null`` if it is not stored."""
+    return _field_json(_usual(field), stored)
+
+
+def _field_json(usual: str | None, stored: AttributeValue | None) -> str:
+    """The JSON of the stored value of a field with the type code `_usual`."""
     if stored is None:
         return "null"
     ((code, content),) = stored.items()
-    usual = _usual(field)
     if code == usual:
         return _PLAIN[code](content)
     if code == "NULL" or (usual is not None and code == _OBSCURED[usual]):
@@ -95,8 +121,8 @@ def _usual(field: Field) -> str | None:
     return "B" if isinstance(field, BinaryField) else None
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+_quoted = encode_basestring
+"""A text as JSON, with its characters as they are."""
 
 
 def _number(text: str) -> str:

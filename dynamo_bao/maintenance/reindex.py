@@ -10,7 +10,7 @@ from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.maintenance.check import Examiner
 from dynamo_bao.maintenance.progress import Finding, JobProgress
 from dynamo_bao.maintenance.progress_file import ProgressFile, work_on
-from dynamo_bao.maintenance.scanners import Iterating, Scanner, scanner_for
+from dynamo_bao.maintenance.scanners import Iterating, Scanner, read_ahead, scanner_for
 from dynamo_bao.session.state import ModelMapper
 
 SEARCH: Final = frozenset({"search"})
@@ -122,7 +122,8 @@ def _written(
         attributes=False,
         fill_defaults=fill_defaults,
     )
-    for rows in way.pages(state["position"]) if not state["ended"] else ():
+    pages = iter(()) if state["ended"] else way.pages(state["position"])
+    for rows in read_ahead(pages, mapper.database.pool):
         findings = examiner.items(rows.items)
         state |= {"position": rows.position, "ended": rows.position is None}
         state |= {

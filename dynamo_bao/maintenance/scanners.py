@@ -380,6 +380,15 @@ def pages_of(
             return
 
 
+def read_ahead(pages: Iterator[ItemPage], pool: ThreadPool) -> Iterator[ItemPage]:
+    """The same pages. While the caller works on one of them, the next one is read in another thread."""
+    page = next(pages, None)
+    while page is not None:
+        next_page = None if page.position is None else pool.start(partial(next, pages, None))
+        yield page
+        page = None if next_page is None else next_page.result()
+
+
 def in_batches(mapper: ModelMapper, keys: Iterable[Key], pool: ThreadPool) -> dict[Key, Item]:
     """Many stored items by key, read consistently in parallel batches. Missing items are left out."""
     distinct_keys = list(dict.fromkeys(keys))

@@ -41,7 +41,12 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.maintenance import import_items as import_items_module, progress_file, scanners
+from dynamo_bao.maintenance import (
+    export as export_module,
+    import_items as import_items_module,
+    progress_file,
+    scanners,
+)
 from dynamo_bao.maintenance.export import export_items, export_to
 from dynamo_bao.maintenance.import_items import check_lines, import_items
 from dynamo_bao.maintenance.progress import JobProgress
@@ -456,6 +461,7 @@ def test_lines_that_were_not_noted_are_written_again(
 ) -> None:
     """Ctrl-C between the lines and the progress file, and one in the middle of writing lines, double nothing."""
     monkeypatch.setattr(scanners, "INDEX_PAGE", 10)
+    monkeypatch.setattr(export_module, "RECORD_SECONDS", 0.0)
     for number in range(40):
         Note.create(text=str(number))
     home = faulty.repository(Note)
