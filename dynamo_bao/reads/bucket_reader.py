@@ -8,7 +8,8 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.items import key_texts_of
+from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_PK, ITER_SK, PK, SK
 from dynamo_bao.dynamodb.service import QUERY, Item
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
@@ -233,7 +234,12 @@ def _is_missing_index(error: ServiceError) -> bool:
 def identities_in(schema: Schema, tenant: str | None, rows: Sequence[Item]) -> list[Identity | InvalidRow]:
     """The identities of the items for entries of the index. An `InvalidRow` if the key is not one of the model."""
     identities: list[Identity | InvalidRow] = []
+    identity_at = schema.keys.of_table_key[tenant]
     for row in rows:
+        parts = identity_at(*key_texts_of(row))
+        if parts is not None:  # as nearly always
+            identities.append(new_namedtuple(Identity, parts))
+            continue
         try:
             identities.append(schema.keys.from_item(tenant, row))
         except DataFormatError as error:
@@ -260,35 +266,36 @@ def load_weakly(
 def _load_weakly(
     mapper: ModelMapper, tenant: str | None, identities: Sequence[Identity], session: Session
 ) -> list[object]:
-    new_instances: list[tuple[Identity, Instance]] = []
-    instances: list[Any] = []
+    session_instances, instances_by_key = session._instances, dict[Key, Instance | None]()
+    new_identities: list[Identity] = []
     for identity in identities:
-        instance = session._instances.get(mapper, identity.key)
-        if session._instances.has_deleted(mapper, identity.key):
-            instance = None
-        elif instance is None:
-            instance = session._instances.lookup(mapper, identity, tenant, counted=False)
-            new_instances.append((identity, instance))
+        if identity.key in instances_by_key or session_instances.has_deleted(mapper, identity.key):
+            continue
+        instance = session_instances.get(mapper, identity.key)
+        instances_by_key[identity.key] = instance
+        if instance is None:
+            new_identities.append(identity)
         elif state_of(instance).status is Status.MISSING:
-            session._instances.expire(mapper, identity)  # the index shows that the item exists
+            session_instances.expire(mapper, identity)  # the index shows that the item exists
         elif state_of(instance).status is Status.FAILED:
-            session._instances.lookup(mapper, identity, tenant, counted=False)
-        instances.append(instance)
+            session_instances.lookup(mapper, identity, tenant, counted=False)
+    new_instances = session_instances.lookup_new(mapper, new_identities, tenant)
+    instances_by_key.update(new_instances)
     try:
         session._loader.flush("iteration")
     finally:
-        for identity, instance in new_instances:
-            session._instances.evict(mapper, identity)
-            if state_of(instance).status is Status.LOADED:
-                session._instances.track_weakly(instance)
-    return [_present(instance, session) for instance in instances]
+        for identity in new_identities:
+            if state_of(new_instances[identity.key]).status is not Status.LOADED:
+                session_instances.evict(mapper, identity)
+    return [_present(instances_by_key.get(identity.key), session) for identity in identities]
 
 
-def _present(instance: Instance, session: Session) -> object:
+def _present(instance: Instance | None, session: Session) -> Instance | None:
     if instance is None:
         return None
-    if state_of(instance).status is Status.PENDING:
-        session._loader.load(instance)
-    if state_of(instance).status is Status.FAILED:
-        require_present(state_of(instance))
+    if state_of(instance).status is not Status.LOADED:
+        if state_of(instance).status is Status.PENDING:
+            session._loader.load(instance)
+        if state_of(instance).status is Status.FAILED:
+            require_present(state_of(instance))
     return instance if state_of(instance).status is Status.LOADED else None

@@ -102,6 +102,23 @@ class SessionInstances:
         instances[key] = self.lookups.eventual[mapper][key] = instance
         return instance
 
+    def lookup_new(
+        self, mapper: ModelMapper, identities: Iterable[Identity], tenant: str | None
+    ) -> dict[Key, Instance]:
+        """New pending instances, by key, for distinct keys that the session has no instance for.
+
+        They stay cached only while other code holds them.
+        """
+        lookups, add_weak, session = self.lookups, self._identity.add_weak, self._session
+        instances: dict[Key, Instance] = {}
+        for identity in identities:
+            key = identity.key
+            item_key = mapper, key
+            instances[key] = instance = pending_instance(mapper, identity, tenant, session)
+            add_weak(item_key, instance)
+            lookups.add(item_key, instance)
+        return instances
+
     def _await(self, key: ItemKey, instance: Instance, consistent: bool, weakly: bool = False) -> Instance:
         """Registers a new instance, which the next round loads."""
         state_of(instance).wants_consistent = consistent
