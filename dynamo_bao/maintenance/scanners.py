@@ -9,8 +9,9 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
-from dynamo_bao.dynamodb.keys import Key, parse_partition_key, tenant_mark
-from dynamo_bao.dynamodb.layout import ITER_INDEX, PK, SK
+from dynamo_bao.dynamodb.items import key_texts_of
+from dynamo_bao.dynamodb.keys import Key, new_namedtuple, parse_partition_key, tenant_mark
+from dynamo_bao.dynamodb.layout import ITER_INDEX, PK
 from dynamo_bao.dynamodb.service import MAX_BATCH_GET_KEYS, QUERY, SCAN, Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.table_admin import describe_table
@@ -275,7 +276,7 @@ class Iterating:
 
 def _load(mapper: ModelMapper, page: Page) -> Sequence[Item]:
     """The items of one page of the index, in its order. Deleted items are left out."""
-    keys = [Key(row[PK]["S"], row[SK]["S"]) for row in page.rows]
+    keys = [new_namedtuple(Key, key_texts_of(row)) for row in page.rows]
     stored_items = get_items(mapper, keys, None)
     return [stored_items[key] for key in keys if key in stored_items]
 

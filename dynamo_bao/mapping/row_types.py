@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from dynamo_bao.dynamodb.layout import PK, SK
+from dynamo_bao.dynamodb.layout import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.transport.messages import RowParser
 from dynamo_bao.mapping.codec import row_attributes
 from dynamo_bao.mapping.schema import Schema
@@ -40,3 +40,12 @@ def row_type_of_one(schema: Schema) -> RowParser | None:
         return row_type(schema)
     schema.is_read_often = True
     return None
+
+
+@lru_cache(maxsize=1)
+def iteration_row_type() -> RowParser:
+    """The row parser for replies that hold entries of an iteration index."""
+    # Imported here: see above.
+    from dynamo_bao.dynamodb.rows import RowType
+
+    return RowType(dict.fromkeys((PK, SK, ITER_PK, ITER_SK, SEARCH_TEXT), "S"))

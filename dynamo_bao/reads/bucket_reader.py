@@ -8,11 +8,11 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from dynamo_bao.dynamodb.items import key_texts_of
+from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item, key_texts_of
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_PK, ITER_SK, PK, SK
 from dynamo_bao.dynamodb.service import QUERY, Item
-from dynamo_bao.dynamodb.transport.messages import Reply, Request
+from dynamo_bao.dynamodb.transport.messages import Reply, Request, RowParser
 from dynamo_bao.errors import (
     ConfigurationError,
     DataFormatError,
@@ -21,6 +21,7 @@ from dynamo_bao.errors import (
     cause_of,
 )
 from dynamo_bao.mapping.identity import Identity
+from dynamo_bao.mapping.row_types import iteration_row_type
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import InvalidRow
@@ -45,7 +46,7 @@ class Page:
     """
 
     bucket: int
-    rows: Sequence[Item]
+    rows: Sequence[ReplyItem]
     count: int
     end: Item | None
     scanned_count: int = 0
@@ -78,6 +79,11 @@ class BucketReader:
     page_size: Callable[[int], int] | None = None
     _open_buckets: dict[int, Item | None] = Factory(dict)
     _opened_count: int = 0
+    _rows: RowParser | None = Factory(lambda self: self._row_parser(), takes_self=True)
+
+    def _row_parser(self) -> RowParser | None:
+        """Parses entries of the index; None if they are only counted."""
+        return None if self.parameters.get("Select") == "COUNT" else iteration_row_type()
 
     @classmethod
     def of(
@@ -151,12 +157,13 @@ class BucketReader:
         partition = self.mapper.schema.iteration_partition(self.tenant, bucket)
         return {**Key(pk, sk).as_item(), ITER_PK: {"S": partition}, ITER_SK: {"S": primary_id}}
 
-    def acknowledge(self, bucket: int, end: Item | None) -> None:
+    def acknowledge(self, bucket: int, end: ReplyItem | None) -> None:
         """Continues in `bucket` after the key attributes of `end`. With None, the bucket is done."""
         if end is None:
             del self._open_buckets[bucket]
         else:
-            self._open_buckets[bucket] = {name: end[name] for name in (PK, SK, ITER_PK, ITER_SK)}
+            item = as_dict_item(end)
+            self._open_buckets[bucket] = {name: item[name] for name in (PK, SK, ITER_PK, ITER_SK)}
 
     def read(self, paused: Container[int] = ()) -> list[Page]:
         """The next pages, one for each bucket that is read now, in one round. `paused` buckets are not read."""
@@ -194,7 +201,7 @@ class BucketReader:
         database = self.mapper.database
         deadline = deadline_of(self.session, database)
         try:
-            return database.transport.send(Request(QUERY, parameters), deadline=deadline)
+            return database.transport.send(Request(QUERY, parameters, rows=self._rows), deadline=deadline)
         except ServiceError as error:
             if not _is_missing_index(error):
                 raise
@@ -204,7 +211,7 @@ class BucketReader:
                 model=self.mapper.schema.name,
             ) from cause_of(error)
 
-    def load(self, rows: Sequence[Item]) -> list[Any]:
+    def load(self, rows: Sequence[ReplyItem]) -> list[Any]:
         """The instances for entries of the index, in their order. None if the item no longer exists.
 
         If the key of an entry is not a key of the model, there is an `InvalidRow` in its place.
@@ -217,10 +224,17 @@ class BucketReader:
 
 
 def _page(bucket: int, reply: Reply) -> Page:
-    body = reply.body
+    body = reply.parsed
     rows, count = body.get("Items", ()), body.get("Count", 0)
     scanned_count = body.get("ScannedCount", count)
     return Page(bucket, rows, count, body.get("LastEvaluatedKey"), scanned_count, reply.capacity.read)
+
+
+def primary_id_of(row: ReplyItem) -> str:
+    """The primary id in an entry of the index."""
+    entry: Any = row
+    text: str = entry[ITER_SK]["S"] if isinstance(row, dict) else entry._iter_sk.S
+    return text
 
 
 def _is_missing_index(error: ServiceError) -> bool:
@@ -231,7 +245,9 @@ def _is_missing_index(error: ServiceError) -> bool:
     return error.code == "ValidationException" and "does not have the specified index" in text
 
 
-def identities_in(schema: Schema, tenant: str | None, rows: Sequence[Item]) -> list[Identity | InvalidRow]:
+def identities_in(
+    schema: Schema, tenant: str | None, rows: Sequence[ReplyItem]
+) -> list[Identity | InvalidRow]:
     """The identities of the items for entries of the index. An `InvalidRow` if the key is not one of the model."""
     identities: list[Identity | InvalidRow] = []
     identity_at = schema.keys.of_table_key[tenant]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypedDict, TypeVar
 
 from dynamo_bao.dynamodb.expressions.conditions import AllOf, AnyOf, Condition, Negation
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
-from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_SEARCH_INDEX, ITER_SK, SEARCH_TEXT
+from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_SEARCH_INDEX, SEARCH_TEXT
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.reads.bucket_reader import BucketReader, Page
+from dynamo_bao.reads.bucket_reader import BucketReader, Page, primary_id_of
 from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
 from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.peers import make_peers
@@ -187,7 +187,8 @@ class Iteration(Generic[B]):
     def _fetch(self) -> None:
         pages = self._reader.read()
         if self._keys_only:
-            self._ready.extend((page, [row[ITER_SK]["S"] for row in page.rows], []) for page in pages)
+            ids: Sequence[Any] = [list(map(primary_id_of, page.rows)) for page in pages]
+            self._ready.extend((page, batch, []) for page, batch in zip(pages, ids, strict=True))
             return
         instances = iter(self._reader.load([row for page in pages for row in page.rows]))
         for page in pages:

@@ -18,8 +18,8 @@ from attrs import asdict, frozen
 
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.layout import SEARCH_TEXT
-from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
@@ -266,7 +266,7 @@ class _Search:
                 reader.acknowledge(page.bucket, page.rows[page_row_count - 1])
         return matches
 
-    def _matches(self, rows: Sequence[Item]) -> list[object]:
+    def _matches(self, rows: Sequence[ReplyItem]) -> list[object]:
         identities = identities_in(self.mapper.schema, self.tenant, rows)
         if self.session is not None:
             with operation_in(self.session):
