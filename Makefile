@@ -13,13 +13,14 @@ DEMO_READY := $(VENV)/.ready-demo
 EXAMPLES_READY := $(VENV)/.ready-examples
 BENCH_READY := $(VENV)/.ready-bench
 MUTANTS_READY := $(VENV)/.ready-mutants
+RELEASE_READY := $(VENV)/.ready-release
 WORKERS ?= 2
 MUTANTS ?= 200
 SEED ?= 1
 MINUTES ?= 120
 PATHS_TESTS := tests/integration tests/compat/parity --ignore tests/integration/cli --ignore tests/integration/maintenance
 
-.PHONY: help demo serve orders orders-api test long reliability paths parity interop javascript test-minimum test-graphene mutants bench profile check lint types docs docs-serve format engines clean
+.PHONY: help demo serve orders orders-api test long reliability paths parity interop javascript test-minimum test-graphene release-check mutants bench profile check lint types docs docs-serve format engines clean
 
 help:  ## this list
 	@$(PYTHON) -c "import re; [print(f'{name:14}{text}') for name, text in re.findall(r'^([a-z-]+):.*?## +(.*)', open('Makefile', encoding='utf-8').read(), re.M)]"
@@ -48,6 +49,10 @@ $(BENCH_READY): setup.cfg $(READY)
 
 $(MUTANTS_READY): setup.cfg $(READY)
 	$(BIN)/python -m pip install -qq -e '.[mutants]'
+	@touch $@
+
+$(RELEASE_READY): setup.cfg $(READY)
+	$(BIN)/python -m pip install -qq -e '.[release]'
 	@touch $@
 
 demo: $(DEMO_READY)  ## load the metadata of all installed packages and show how often each page waits for DynamoDB
@@ -112,6 +117,10 @@ test-graphene:  ## GraphQL on graphql-core 3.2, with Graphene and the oldest Str
 	.venv-graphene/bin/python -m pip install -qq -e '.[embedded,strawberry,graphene]' strawberry-graphql==0.284.4 graphene==3.3 graphql-core==3.2.11 pytest pytest-timeout pytest-xdist hypothesis
 	.venv-graphene/bin/python -m pytest -n $(WORKERS) --engine moto,dynoxide tests/property/test_graphql.py tests/integration/test_graphene.py tests/integration/test_strawberry.py
 
+# Pythons that are not installed are skipped, and listed as such at the end.
+release-check: $(RELEASE_READY) engines javascript  ## build the package, install it elsewhere, and test it there with each Python
+	$(BIN)/python -m tox run --skip-missing-interpreters true
+
 # cosmic-ray changes files in a copy of the tree. mutmut is faster, but runs functions through frames of its own, and
 # this library looks at frames to say which line of a program asked for a request, so its tests fail without any mutant.
 mutants: $(READY) $(MUTANTS_READY)  ## whether tests notice changed code, by room: MUTANTS=200 SEED=1 MINUTES=120
@@ -149,4 +158,4 @@ profile: $(READY)  ## where the CPU of each operation goes, and through how many
 	$(BIN)/python -m benchmarks.trips
 
 clean:  ## remove the virtual environment, fetched engines and caches
-	rm -rf $(VENV) .venv-minimum .venv-graphene .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build docs/_build *.egg-info
+	rm -rf $(VENV) .tox .venv-minimum .venv-graphene .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build docs/_build *.egg-info

@@ -111,7 +111,7 @@ from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.tenancy import TenantContext
 from dynamo_bao.session.unit_of_work import CommitFigures
 
-__version__ = "0.1.0"
+__version__ = "1.0.0.dev0"
 
 __all__ = [
     "AddMembers",
