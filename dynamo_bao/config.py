@@ -7,9 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
+from dynamo_bao.runtime.records import frozen
 
 if TYPE_CHECKING:
     from pathlib import Path

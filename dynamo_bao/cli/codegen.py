@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from attrs import frozen
 
 from dynamo_bao.cli.console import Failure, Terminal, sentence, terminal_options
 from dynamo_bao.config import load_settings
@@ -17,6 +16,7 @@ from dynamo_bao.errors import BaoError
 from dynamo_bao.mapping.definition import KEY_FORMATS
 from dynamo_bao.modelfiles.codegen.package_writer import Generated, generate
 from dynamo_bao.modelfiles.codegen.watcher import watch as watch_files
+from dynamo_bao.runtime.records import frozen
 
 F = TypeVar("F", bound=Callable[..., Any])
 

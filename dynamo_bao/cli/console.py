@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import click
-from attrs import define, frozen
 
 from dynamo_bao.errors import BaoError
+from dynamo_bao.runtime.records import define, frozen
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -12,11 +12,11 @@ try:
 except ModuleNotFoundError:  # pragma: no cover  # tested by hiding click from a subprocess
     sys.exit("The command line needs click and rich: pip install 'dynamo_bao[cli]'")
 
-from attrs import frozen
 from click.shell_completion import CompletionItem
 
 from dynamo_bao.cli.console import Failure, plain_warnings, report
 from dynamo_bao.errors import suggestion
+from dynamo_bao.runtime.records import frozen
 
 
 @frozen

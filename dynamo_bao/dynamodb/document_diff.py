@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from dynamo_bao.dynamodb.service import AttributeValue
+from dynamo_bao.runtime.records import frozen
 
 
 def same_stored(value: AttributeValue | None, other: AttributeValue | None) -> bool:

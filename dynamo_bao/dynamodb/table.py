@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from attrs import Factory, define, field
+from attrs import Factory, field
 
 from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from dynamo_bao.dynamodb.transport.messages import MAX_THROTTLED_CALLS, Deadline, Transport
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.policy import OnEventLoop, Policy
+from dynamo_bao.runtime.records import define
 
 DEADLINE_SECONDS = 10.0
 MAX_CONCURRENCY = 4

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.layout import TTL
 from dynamo_bao.dynamodb.service import (
     CREATE_TABLE,
@@ -37,6 +35,7 @@ from dynamo_bao.dynamodb.transport.error_mapping import TableNotFoundError
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ConfigurationError, ServiceError, WriteOutcomeUnknownError
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.records import frozen
 
 log = logging.getLogger("dynamo_bao.tables")
 

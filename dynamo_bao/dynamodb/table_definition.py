@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypedDict
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.layout import (
     INDEX_IDS,
     ITER_INDEX,
@@ -19,6 +17,7 @@ from dynamo_bao.dynamodb.layout import (
     TTL,
     index_key_names,
 )
+from dynamo_bao.runtime.records import frozen
 
 ACTIVE: Final = "ACTIVE"
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import attrs
-from attrs import NOTHING, frozen
+from attrs import NOTHING
 
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, message_of, suggestion
@@ -23,6 +23,7 @@ from dynamo_bao.fields.json_forms import JsonForm
 from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.runtime.compat import Unpack
+from dynamo_bao.runtime.records import frozen
 
 
 @frozen

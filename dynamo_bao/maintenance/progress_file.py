@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.runtime.records import frozen
 
 
 @frozen

@@ -7,8 +7,6 @@ from functools import partial
 from math import ceil
 from typing import Any, Final, Protocol
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.items import key_texts_of
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple, parse_partition_key, tenant_mark
 from dynamo_bao.dynamodb.layout import ITER_INDEX, PK
@@ -25,6 +23,7 @@ from dynamo_bao.models.repository import Repository
 from dynamo_bao.reads.bucket_reader import BucketReader, Page
 from dynamo_bao.reads.get_item import get_items
 from dynamo_bao.reads.iteration import buckets_of
+from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.requests import send
 from dynamo_bao.session.state import ModelMapper
 

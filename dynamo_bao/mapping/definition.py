@@ -8,7 +8,7 @@ import typing
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-from attrs import NOTHING, define, frozen
+from attrs import NOTHING
 
 from dynamo_bao.dynamodb.keys import checked_prefix, is_uneven
 from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
@@ -41,6 +41,7 @@ from dynamo_bao.mapping.key_schema import (
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.runtime.call_site import warn_once
+from dynamo_bao.runtime.records import define, frozen
 
 KEY_FORMATS = ("native", "dynamo-bao")
 ATTRIBUTE_STYLES = ("as_is", "camel")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.expressions.conditions import Condition
 from dynamo_bao.dynamodb.expressions.parser import OperandError, operation, size_compared
 from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, path_text
 from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.runtime.records import frozen
 
 
 class FieldPaths:

@@ -6,8 +6,6 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.items import Stored, as_dict_item
 from dynamo_bao.dynamodb.service import AttributeValue, Item
@@ -16,6 +14,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import ABSENT, SCALARS, is_same, loaded_value
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.runtime.records import frozen
 
 
 class StoredItem:

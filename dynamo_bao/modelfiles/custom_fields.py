@@ -17,8 +17,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from attrs import frozen
-
 from dynamo_bao.errors import ConfigurationError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.modelfiles.field_types import (
@@ -31,6 +29,7 @@ from dynamo_bao.modelfiles.field_types import (
     built_in_base,
     is_anything,
 )
+from dynamo_bao.runtime.records import frozen
 
 _NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
-
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.declarations import KeyPart
 from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.modelfiles.field_types import Annotation, FieldType
+from dynamo_bao.runtime.records import frozen
 
 
 @frozen

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
@@ -20,6 +20,7 @@ from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.fields.scalars import BinaryField, BooleanField
 from dynamo_bao.fields.sets import BinarySetField, NumberSetField, StringSetField
 from dynamo_bao.fields.text import StringField, UlidField, UuidField, VersionField
+from dynamo_bao.runtime.records import frozen
 
 Check = Callable[[Any], bool]
 """Returns whether an option accepts a value."""

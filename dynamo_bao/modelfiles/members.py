@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attrs import frozen
-
 from dynamo_bao.modelfiles.description import (
     ConstraintDescription,
     FieldDescription,
@@ -16,6 +14,7 @@ from dynamo_bao.modelfiles.description import (
 from dynamo_bao.modelfiles.naming import is_name
 from dynamo_bao.models.model import Model
 from dynamo_bao.models.relationships import HasMany, Related, mapped_name, parent_query_name, relation_name
+from dynamo_bao.runtime.records import frozen
 
 _OF_EVERY_MODEL = frozenset(dir(Model))
 

@@ -8,8 +8,6 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.keys import checked_prefix
 from dynamo_bao.errors import ConfigurationError, ModelFileError, message_of, suggestion
 from dynamo_bao.mapping.definition import KEY_FORMATS, FieldDeclaration, ModelOptions, compile_schema
@@ -29,6 +27,7 @@ from dynamo_bao.modelfiles.yaml_nodes import (
     parse,
 )
 from dynamo_bao.models.indexes import Index, PrimaryKey, UniqueConstraint
+from dynamo_bao.runtime.records import frozen
 
 SUFFIXES = (".yaml", ".yml")
 _EXAMPLE = "models: {User: {modelPrefix: u, fields: …, primaryKey: …}}"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from attrs import frozen
-
 from dynamo_bao.errors import ModelFileError, suggestion
 from dynamo_bao.modelfiles.yaml_nodes import Node
+from dynamo_bao.runtime.records import frozen
 
 MAX_ERROR_LENGTH = 600
 """Characters of an error text. Names in it may be long and many."""

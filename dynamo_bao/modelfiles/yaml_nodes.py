@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
-from attrs import define, frozen
-
 from dynamo_bao.errors import ConfigurationError, ModelFileError
+from dynamo_bao.runtime.records import define, frozen
 
 MAX_BYTES: Final = 1 << 20
 MAX_BYTES_WITHOUT_LIBYAML: Final = 1 << 17

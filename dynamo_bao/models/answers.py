@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from attrs import frozen
-
 from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.json_forms import JsonForm
@@ -18,6 +16,7 @@ from dynamo_bao.models.relationships import load_related, related
 from dynamo_bao.models.repository import Repository, to_many_of
 from dynamo_bao.reads.query import relation_paths
 from dynamo_bao.reads.query_result import QueryResult
+from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
 

@@ -32,7 +32,7 @@ Checks = Mapping[str, Callable[[Any], bool]]
 """By field name, functions that return whether an assigned value already has the form of its field."""
 UNCHECKED: Checks = {}
 """A model's `Checks` before the first assignment."""
-_OPTION_NAMES = frozenset(field.name for field in attr.fields(ModelOptions))
+_OPTION_NAMES = frozenset(ModelOptions.__annotations__)
 
 
 def build_model_class(

@@ -9,13 +9,12 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from attrs import define
-
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.models.batch_context import SESSIONS
 from dynamo_bao.models.registry import managers
 from dynamo_bao.policy import AllowDirect
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.records import define
 from dynamo_bao.session.bindings import TRANSACTION, Block, end_dropped
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.requests import send

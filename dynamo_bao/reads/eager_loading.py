@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.transport.messages import Reply
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.reads.query import Query
 from dynamo_bao.runtime.foreign_errors import is_foreign
+from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import InvalidRow, LoadedRow
 from dynamo_bao.session.peers import make_peers, remember_related, remembered_related

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
-
 from dynamo_bao.mapping.search_text import SearchConfig, spellings
+from dynamo_bao.runtime.records import frozen
 
 OPERATORS: Final = ("$and", "$or")
 

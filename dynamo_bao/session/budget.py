@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import define
-
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import BudgetExceededError
 from dynamo_bao.runtime.call_site import CallSite
+from dynamo_bao.runtime.records import define
 from dynamo_bao.session.bindings import BUDGET, Block
 
 

@@ -6,8 +6,6 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, final
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.items import KeyedItems, ReplyItem, Stored, as_dict_item
@@ -21,6 +19,7 @@ from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValue, form_of, remembered
 from dynamo_bao.runtime.foreign_errors import require_data_error
+from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.state import (
     LOADED,
     PENDING,

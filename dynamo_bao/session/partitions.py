@@ -9,9 +9,10 @@ import weakref
 from collections.abc import Collection, Hashable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from attrs import Factory, define, field
+from attrs import Factory, field
 
 from dynamo_bao.dynamodb.transport.messages import Reply
+from dynamo_bao.runtime.records import define
 from dynamo_bao.session.query_kinds import PrefetchFigures, QueryKind, QueryKinds
 
 MAX_ROWS = 10_000

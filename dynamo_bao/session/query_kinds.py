@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from attrs import Factory, define
+from attrs import Factory
 
 from dynamo_bao.dynamodb.transport.messages import Reply
 from dynamo_bao.runtime.call_site import CallSite
+from dynamo_bao.runtime.records import define
 
 MAX_KINDS = 1000
 """How many kinds a session remembers."""

@@ -10,8 +10,6 @@ import weakref
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
@@ -21,6 +19,7 @@ from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import BLIND, HandedOutValue, HandedOutValues, LoadedSnapshot
+from dynamo_bao.runtime.records import frozen
 
 
 class Instance:

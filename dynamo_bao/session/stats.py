@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import Factory, define
+from attrs import Factory
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply
+from dynamo_bao.runtime.records import define
 
 
 @define

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.transport.messages import Throttling
+from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.rounds import Round, SentRequest
 
 if TYPE_CHECKING:

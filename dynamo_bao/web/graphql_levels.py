@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from attrs import frozen
 from graphql import (
     GraphQLError,
     GraphQLList,
@@ -30,6 +29,7 @@ from graphql.pyutils import Path
 
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.reads.together import is_unloaded, load_together, present
+from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.state import Instance
 
 HAS_EXECUTOR: Final = hasattr(graphql_execution, "Executor")

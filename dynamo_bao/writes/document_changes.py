@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from dynamo_bao.dynamodb.document_diff import (
     ANY_VALUE,
@@ -39,6 +39,7 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import QueryError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.nested import NestedField
+from dynamo_bao.runtime.records import frozen
 from dynamo_bao.writes.actions import MAX_PATHS_BYTES
 
 MAX_PATHS = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 
 from dynamo_bao.dynamodb.expressions.conditions import all_of
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
@@ -26,6 +26,7 @@ from dynamo_bao.errors import (
     cause_of,
 )
 from dynamo_bao.runtime.foreign_errors import is_foreign
+from dynamo_bao.runtime.records import define, frozen
 from dynamo_bao.writes.actions import Action, new_token
 from dynamo_bao.writes.executor import (
     ADDED_PERHAPS,

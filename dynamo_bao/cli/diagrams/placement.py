@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory
+
+from dynamo_bao.runtime.records import define, frozen
 
 GUTTER: Final = 84.0
 GAP: Final = 36.0

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NoReturn
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.expressions.paths import Steps
 from dynamo_bao.errors import QueryError
+from dynamo_bao.runtime.records import frozen
 
 MAX_DEPTH = 100
 """How deeply conditions may be nested. DynamoDB's own limits are reached before."""

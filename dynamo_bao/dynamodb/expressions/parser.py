@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     MAX_DEPTH,
@@ -28,6 +26,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
 from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, path_text
 from dynamo_bao.dynamodb.service import MAX_IN_OPERANDS
 from dynamo_bao.errors import QueryError, ValidationError, suggestion
+from dynamo_bao.runtime.records import frozen
 
 UserPath = str | Steps
 

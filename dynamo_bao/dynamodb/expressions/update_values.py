@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from dynamo_bao.errors import QueryError
+from dynamo_bao.runtime.records import frozen
 
 
 class ChangeValue:

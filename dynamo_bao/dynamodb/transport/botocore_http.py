@@ -20,13 +20,12 @@ from functools import partial
 from types import FunctionType
 from typing import Any, Final
 
-from attrs import define
-
 from dynamo_bao.dynamodb.service import longest_reply
 from dynamo_bao.dynamodb.transport.http import RECEIVE_BYTES, Connections, HttpOrigin, HttpReply, ReplyLost
 from dynamo_bao.dynamodb.transport.messages import Request, RequestOutcome, with_outcome
 from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.runtime.records import define
 
 _HEADER: Final = re.compile(r"[ -~\x80-\xff]*\Z")
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 
 from dynamo_bao.dynamodb.service import MAX_REPLY_BYTES, MAX_REPLY_BYTES_OF
 from dynamo_bao.dynamodb.transport.botocore import (
@@ -51,6 +51,7 @@ from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import BaoError, DataFormatError
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.process import this_process
+from dynamo_bao.runtime.records import frozen
 
 if TYPE_CHECKING:
     import ssl

@@ -8,10 +8,9 @@ from functools import lru_cache
 from operator import eq, ge, gt, le, lt
 from typing import Any, Final
 
-from attrs import frozen
-
 from dynamo_bao.dynamodb.items import ReplyItem, Row
 from dynamo_bao.dynamodb.layout import PK, slot_of
+from dynamo_bao.runtime.records import frozen
 
 _PARTITION: Final = re.compile(r"\(?([#\w]+) = (:\w+)(?: AND (.+))?\Z")
 _COMPARED: Final = re.compile(r"\(?([#\w]+) (=|<=|<|>=|>) (:\w+)\)*\Z")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from attrs import frozen
+from dynamo_bao.runtime.records import frozen
 
 WIDTH: Final = 88
 INDENT: Final = 4

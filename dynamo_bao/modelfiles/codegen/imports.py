@@ -7,9 +7,10 @@ import re
 import sys
 from collections.abc import Collection, Iterable
 
-from attrs import define, field
+from attrs import field
 
 from dynamo_bao.modelfiles.codegen.formatter import INDENT, import_order, imported
+from dynamo_bao.runtime.records import define
 
 _WORD = re.compile(r"\w+")
 

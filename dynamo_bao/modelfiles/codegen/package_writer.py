@@ -8,14 +8,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import frozen
-
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.modelfiles.codegen.source import MARK, model_source, package_source
 from dynamo_bao.modelfiles.custom_fields import FieldsFolder
 from dynamo_bao.modelfiles.description import Definitions
 from dynamo_bao.modelfiles.naming import module_name
 from dynamo_bao.modelfiles.reader import read_definitions
+from dynamo_bao.runtime.records import frozen
 
 StrPath = str | os.PathLike[str]
 
