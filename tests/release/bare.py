@@ -10,7 +10,6 @@ from importlib.metadata import metadata, version
 import dynamo_bao
 
 OPTIONAL = {
-}
     "asgiref",
     "celery",
     "click",
@@ -28,7 +27,7 @@ OPTIONAL = {
     "strawberry",
     "watchfiles",
     "yaml",
-]
+}
 
 
 def main() -> int:
