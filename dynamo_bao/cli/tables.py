@@ -9,6 +9,7 @@ from attrs import asdict
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, interruptible, terminal_options
+from dynamo_bao.cli.table_as_code import LANGUAGES, table_as_code
 from dynamo_bao.dynamodb.table_admin import (
     TableUpdate,
     create_table,
@@ -27,15 +28,29 @@ _SEARCH = click.option("--search", is_flag=True, help="Add the search index, eve
 @click.command("create-table")
 @click.argument("name", required=False)
 @_SEARCH
+@click.option(
+    "--as",
+    "language",
+    type=click.Choice(list(LANGUAGES)),
+    help="Print the table's definition, and create nothing.",
+)
 @connection_options()
 @terminal_options(yes=True, dry_run=True)
-def create(name: str | None, search: bool, connection: Connection, terminal: Terminal) -> None:
+def create(
+    name: str | None, search: bool, language: str | None, connection: Connection, terminal: Terminal
+) -> None:
     """Create the table NAME with its indexes and TTL.
 
     Without NAME, the settings name the table. A table that exists is not changed. The search index is
-    created if one of the models is searchable and iterable, or with --search.
+    created if one of the models is searchable and iterable, or with --search. With --as, the definition is
+    printed for CloudFormation or Terraform.
     """
     connection = connection.for_table(name)
+    if language is not None:
+        with connection.open(needs_models=False) as manager:
+            code = table_as_code(language, manager.table_name, search or manager._needs_search_index())
+        click.echo(code, nl=False)
+        return
     connection.confirm_default_table(terminal)
     with connection.open(needs_models=False) as manager:
         table, search = manager.table_name, search or manager._needs_search_index()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
+import yaml
 
 from dynamo_bao.dynamodb import table_admin
+from dynamo_bao.dynamodb.table_definition import table_definition
 from tests.integration.cli.conftest import Project
 
 USUAL = ["gsi1", "gsi2", "gsi3", "gsi4", "gsi5", "iter_index"]
@@ -76,6 +80,63 @@ def test_create_table_may_be_interrupted(bao: Project, monkeypatch: pytest.Monke
     assert ttl(bao, "app") == "DISABLED"
     assert bao("update-table", "app").stdout == "Table app got TTL.\n"
     assert ttl(bao, "app") == "ENABLED"
+
+
+# --- create-table --as -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [(), ("--search",)])
+def test_create_table_as_cloudformation_is_the_table(bao: Project, options: tuple[str, ...]) -> None:
+    """A table that is made of the template's properties has everything that create-table makes."""
+    result = bao("create-table", "app", "--as", "cloudformation", *options)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert bao.client.list_tables()["TableNames"] == []
+    template = yaml.safe_load(result.stdout)["Resources"]["Table"]
+    properties = template["Properties"]
+    assert (template["Type"], template["DeletionPolicy"]) == ("AWS::DynamoDB::Table", "Retain")
+    assert properties.pop("TimeToLiveSpecification") == {"AttributeName": "ttl", "Enabled": True}
+    assert properties.pop("PointInTimeRecoverySpecification") == {"PointInTimeRecoveryEnabled": True}
+    assert properties.pop("DeletionProtectionEnabled") is True
+    bao.client.create_table(**properties)
+    update = bao.json("update-table", "app", "--dry-run", *options)
+    assert (update["indexes"], update["faults"], update["ttl"]) == ([], [], True)
+    assert bao.indexes("app") == (EVERY if options else USUAL)
+
+
+@pytest.mark.parametrize("search", [False, True])
+def test_create_table_as_terraform_has_the_same_keys(bao: Project, search: bool) -> None:
+    """Keys, types, indexes and projections are those of the table's definition."""
+    arguments = ("create-table", "arn:aws:dynamodb:eu-west-1:123456789012:table/my-app", "--as", "terraform")
+    code = bao(*arguments, *(("--search",) if search else ())).stdout
+    expected: Any = table_definition("my-app", search)
+    assert code.startswith(
+        'resource "aws_dynamodb_table" "my_app" {\n  name                        = "my-app"\n'
+    )
+    assert terraform_blocks(code, "attribute") == [
+        {"name": one["AttributeName"], "type": one["AttributeType"]}
+        for one in expected["AttributeDefinitions"]
+    ]
+    assert terraform_blocks(code, "global_secondary_index") == [
+        {
+            "name": index["IndexName"],
+            "hash_key": index["KeySchema"][0]["AttributeName"],
+            "range_key": index["KeySchema"][1]["AttributeName"],
+            "projection_type": index["Projection"]["ProjectionType"],
+            **(
+                {"non_key_attributes": index["Projection"]["NonKeyAttributes"]}
+                if "NonKeyAttributes" in index["Projection"]
+                else {}
+            ),
+        }
+        for index in expected["GlobalSecondaryIndexes"]
+    ]
+    assert terraform_blocks(code, "ttl") == [{"attribute_name": "ttl", "enabled": True}]
+
+
+def terraform_blocks(code: str, name: str) -> list[dict[str, object]]:
+    """The arguments of each block of a resource that has this name."""
+    blocks = re.findall(rf"^  {name} \{{\n(.*?)^  \}}$", code, re.MULTILINE | re.DOTALL)
+    return [{key: json.loads(value) for key, value in re.findall(r"(\w+) += (.+)", one)} for one in blocks]
 
 
 # --- update-table ----------------------------------------------------------------------------------
