@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "import": Lazy(_DATA, "data:import_", "Write JSON lines into the table."),
     "reindex": Lazy(_DATA, "data:reindex", "Rewrite the index keys of a model's items."),
     "rebuild-search-text": Lazy(_DATA, "data:rebuild_search_text", "Rewrite a model's search texts."),
+    "guide": Lazy(_TOOLS, "guide:guide", "Print the essentials of the library."),
     "shell": Lazy(_TOOLS, "shell:shell", "Python with the models connected."),
     "completion": Lazy(_TOOLS, "completion:completion", "Print a script for completion in a shell."),
 }

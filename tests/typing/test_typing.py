@@ -35,7 +35,11 @@ Checker = Callable[[Path], Faults]
 # --- programs ----------------------------------------------------------------------------------------------
 
 TYPED = ("fields", "operators", "relations", "settings", "tables-and-tenants", "tracing", "transactions")
-PAGES = {"README.md": "readme.py", **{f"docs/reference/{name}.md": f"page_{name}.py" for name in TYPED}}
+PAGES = {
+    "README.md": "readme.py",
+    "dynamo_bao/guide.md": "guide.py",
+    **{f"docs/reference/{name}.md": f"page_{name}.py" for name in TYPED},
+}
 EXAMPLES = {
     "orders": "examples/orders",
     "package_explorer": "examples/package_explorer",

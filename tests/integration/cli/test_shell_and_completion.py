@@ -7,6 +7,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,14 @@ def test_commands_options_and_models_are_completed(tmp_path: Path) -> None:
     assert completed(tmp_path, "bao models --models shop.py C", 4) == ["Customer"]
     assert completed(tmp_path, "bao models --models broken C", 4) == []
     assert completed(tmp_path, "bao nosuch x", 2) == []
+
+
+# --- guide -----------------------------------------------------------------------------------------
+
+
+def test_guide_prints_the_essentials(bao: Project) -> None:
+    """The page of the package, which needs no settings, no table and no models."""
+    result = bao("guide")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("# dynamo_bao: the essentials\n")
+    assert result.stdout == files("dynamo_bao").joinpath("guide.md").read_text(encoding="utf-8")
