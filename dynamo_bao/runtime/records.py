@@ -1,8 +1,9 @@
 """attrs classes whose methods are made when they are first called.
 
 attrs generates and compiles the methods of a class: that takes longer than all else that a module does. A program that
-reads one item uses a third of the library's classes. So `define` and `frozen` here make the class at once, with its
-slots, and have attrs generate its methods at the first call of one of them, which is usually its constructor.
+reads one item uses a third of the library's classes, and compares or prints few of them. So `define` and `frozen` here
+make the class at once, with its slots. attrs generates the constructor when it is first called, and the other methods
+when one of them is first called.
 
 From then on the class is an attrs class. Before that, it has no `attrs.fields`.
 """
@@ -29,6 +30,8 @@ else:
 
 
 _BUILD = "__bao_build__"
+_FOR_CONSTRUCTOR = {"eq": False, "repr": False}
+"""Options for the first call of a constructor. Few records are ever compared or printed."""
 _OF_CLASSES = frozenset(("__dict__", "__weakref__"))
 """What a class has, but not the namespace that a class is made from."""
 
@@ -53,17 +56,19 @@ def _slotted(cls: type, generate: Callable[..., type], options: dict[str, Any]) 
         cls.__name__, cls.__bases__, {**own_names, "__annotations__": annotations, "__slots__": tuple(slots)}
     )
     _replace_in_closures(own_names.values(), cls, record)
+    uncopied = {*_OF_CLASSES, *names, "__slots__", "__module__", "__qualname__", "__doc__", "__annotations__"}
 
-    def build() -> None:
+    def build(name: str) -> None:
         """Has attrs generate the methods. Threads that do it at the same time give the class equal methods."""
         for base in record.__mro__[1:]:
             if _BUILD in vars(base):
-                vars(base)[_BUILD]()
+                vars(base)[_BUILD](name)
         template = type(cls)(cls.__name__, cls.__bases__, {**namespace, "__annotations__": annotations})
-        generated = vars(generate(template, **options))
-        for name, member in generated.items():
-            if name not in own_names and name not in names and name not in _UNCOPIED:
-                setattr(record, name, member)
+        limits = _FOR_CONSTRUCTOR if name in ("__init__", "__attrs_init__") else {}
+        generated = vars(generate(template, **{**options, **limits}))
+        for generated_name, member in generated.items():
+            if generated_name not in own_names and generated_name not in uncopied:
+                setattr(record, generated_name, member)
 
     setattr(record, _BUILD, staticmethod(build))
     is_frozen, has_equality = generate is attrs.frozen, options.get("eq", True) and "__eq__" not in own_names
@@ -82,14 +87,11 @@ def _slotted(cls: type, generate: Callable[..., type], options: dict[str, Any]) 
     return record  # type: ignore[no-any-return]
 
 
-_UNCOPIED = _OF_CLASSES | {"__slots__", "__module__", "__qualname__", "__doc__", "__annotations__"}
-
-
-def _building_method(record: type, name: str, build: Callable[[], None]) -> FunctionType:
+def _building_method(record: type, name: str, build: Callable[[str], None]) -> FunctionType:
     """A method that has the real one made, and calls it."""
 
     def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        build()
+        build(name)
         return getattr(record, name)(self, *args, **kwargs)
 
     method.__name__, method.__qualname__ = name, f"{record.__qualname__}.{name}"
