@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -195,7 +196,9 @@ def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[st
         )
     configured = config or environment.get("DYNAMO_BAO_CONFIG")
     filename = configured or next(filter(os.path.isfile, (FILE_NAME, _PROJECT_FILE)), None)
-    if filename is None:
+    if filename is None or (
+        not configured and filename == _PROJECT_FILE and not _may_have_settings(filename)
+    ):
         return None
     # Imported here: many programs have no settings file.
     from pathlib import Path
@@ -206,6 +209,16 @@ def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[st
     if not configured and filename == _PROJECT_FILE and "dynamo_bao" not in _parsed(path).get("tool", {}):
         return None
     return path
+
+
+def _may_have_settings(filename: str) -> bool:
+    """Whether a project's file may have settings. Most have none, and are not worth loading a parser."""
+    try:
+        with open(filename, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError):  # the parser says so
+        return True
+    return "\\" in text or re.search(r"""(?<![\w:-])dynamo_bao["']?\s*[].=]""", text) is not None
 
 
 def _read(path: Path) -> Mapping[str, object]:

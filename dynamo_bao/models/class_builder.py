@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Generic
 
 import attr
@@ -25,6 +26,7 @@ from dynamo_bao.models.registry import register, repository_of
 from dynamo_bao.models.relationships import Related, get_or_load_related, relation_name
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.runtime.compat import Unpack
+from dynamo_bao.runtime.records import LateFields
 from dynamo_bao.session.lazy import make_lazy_class
 from dynamo_bao.session.state import Instance
 
@@ -121,10 +123,12 @@ def _make_attrs(cls: type[Instance], declarations: Mapping[str, FieldDeclaration
     for name in declarations:
         if name in cls.__dict__:
             delattr(cls, name)
+    cls.__attrs_attrs__ = LateFields(partial(_give_attrs_fields, cls, tuple(declarations)))  # type: ignore[attr-defined]
+
+
+def _give_attrs_fields(cls: type[Instance], names: Iterable[str]) -> None:
     attr.s(
-        these={
-            name: attr.ib(kw_only=True, alias="self_" if name == "self" else name) for name in declarations
-        },
+        these={name: attr.ib(kw_only=True, alias="self_" if name == "self" else name) for name in names},
         init=False,
         repr=False,
         eq=False,

@@ -4,13 +4,12 @@ attrs generates and compiles the methods of a class: that takes longer than all 
 reads one item uses a third of the library's classes, and compares or prints few of them. So `define` and `frozen` here
 make the class at once, with its slots. attrs generates the constructor when it is first called, and the other methods
 when one of them is first called.
-
-From then on the class is an attrs class. Before that, it has no `attrs.fields`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +28,27 @@ else:
         return _decorated(cls, attrs.frozen, options)
 
 
-_BUILD = "__bao_build__"
 _FOR_CONSTRUCTOR = {"eq": False, "repr": False}
 """Options for the first call of a constructor. Few records are ever compared or printed."""
 _OF_CLASSES = frozenset(("__dict__", "__weakref__"))
 """What a class has, but not the namespace that a class is made from."""
+
+
+class LateFields:
+    """The ``__attrs_attrs__`` of a class until somebody reads it, as `attrs.fields` and `attrs.has` do.
+
+    Args:
+        make: has attrs set the real ones.
+    """
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    def __get__(self, instance: object, owner: Any) -> Any:
+        self._make()
+        return owner.__attrs_attrs__
 
 
 def _decorated(cls: type | None, generate: Callable[..., type], options: dict[str, Any]) -> Any:
@@ -60,9 +75,6 @@ def _slotted(cls: type, generate: Callable[..., type], options: dict[str, Any]) 
 
     def build(name: str) -> None:
         """Has attrs generate the methods. Threads that do it at the same time give the class equal methods."""
-        for base in record.__mro__[1:]:
-            if _BUILD in vars(base):
-                vars(base)[_BUILD](name)
         template = type(cls)(cls.__name__, cls.__bases__, {**namespace, "__annotations__": annotations})
         limits = _FOR_CONSTRUCTOR if name in ("__init__", "__attrs_init__") else {}
         generated = vars(generate(template, **{**options, **limits}))
@@ -70,7 +82,7 @@ def _slotted(cls: type, generate: Callable[..., type], options: dict[str, Any]) 
             if generated_name not in own_names and generated_name not in uncopied:
                 setattr(record, generated_name, member)
 
-    setattr(record, _BUILD, staticmethod(build))
+    record.__attrs_attrs__ = LateFields(partial(build, "__attrs_attrs__"))
     is_frozen, has_equality = generate is attrs.frozen, options.get("eq", True) and "__eq__" not in own_names
     if has_equality and not is_frozen and "__hash__" not in own_names:
         record.__hash__ = None

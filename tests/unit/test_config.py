@@ -89,6 +89,27 @@ def test_somebody_else_s_project_file_is_left_alone(write: Write) -> None:
     """A ``pyproject.toml`` without our section configures nothing."""
     write('[tool.other]\nname = "x"\n', "pyproject.toml")
     assert table() is None
+    write('[tool.other]\npackages = ["dynamo_bao"]\nbroken', "pyproject.toml")
+    with pytest.raises(ConfigurationError, match="not valid TOML"):
+        table()
+    write('[tool.other]\npackages = ["dynamo_bao", "x"]\nbroken by its own tool', "pyproject.toml")
+    assert table() is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tool.dynamo_bao.db]\ntable_name = "t"',
+        '[tool."dynamo_bao" . db]\ntable_name = "t"',
+        "[tool]\n  'dynamo_bao'.db.table_name = 't'",
+        '[tool]\ndynamo_bao = {db = {table_name = "t"}}',
+        '[tool."dynamo\\u005fbao".db]\ntable_name = "t"',
+        '[tool.dynamo_bao]\ndb.table_name = "t"',
+    ],
+)
+def test_every_spelling_of_our_section_counts(write: Write, text: str) -> None:
+    write(text, "pyproject.toml")
+    assert table() == "t"
 
 
 def test_unset_sections_of_layers_do_not_hide_lower_ones(write: Write) -> None:

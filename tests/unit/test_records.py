@@ -76,6 +76,13 @@ def test_a_record_has_the_methods_of_an_attrs_class() -> None:
     assert point_class.__doc__ == "A place." and not hasattr(point, "__dict__")
 
 
+def test_attrs_knows_the_fields_of_a_class_without_records() -> None:
+    _, mark_class, _ = record_classes()
+    assert attrs.has(mark_class)
+    _, mark_class, _ = record_classes()
+    assert [field.name for field in attrs.fields(mark_class)] == ["x", "y", "names", "label"]
+
+
 @pytest.mark.parametrize("first_call", [repr, hash, copy.copy, lambda point: point == 1])
 def test_every_method_works_as_the_first_one_that_is_called(first_call: Any) -> None:
     point_class, _, _ = record_classes()
