@@ -43,6 +43,7 @@ PAGES = {
 EXAMPLES = {
     "orders": "examples/orders",
     "package_explorer": "examples/package_explorer",
+    "parcels": "examples/parcels",
     "tested_app/shop": "shop",
     "tested_app/tests": "tests_of_shop",
 }
