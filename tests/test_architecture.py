@@ -15,7 +15,7 @@ import dynamo_bao
 ROOT = Path(dynamo_bao.__file__).parent
 LONGEST_FUNCTION = 45
 LONGEST_FILE = 700
-LOADED_LATE = {"dynamodb.rows", "models.pydantic_schema"}
+LOADED_LATE = {"dynamodb.rows", "dynamodb.transport.embedded.engine", "models.pydantic_schema"}
 """The modules that need a compiled one, for which no program should wait before it is needed: before there are
 replies, or before pydantic asks for a model's schema."""
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from dynamo_bao.dynamodb.transport.embedded import CREDENTIALS, REGION
+from dynamo_bao.dynamodb.transport.embedded.account import CREDENTIALS, REGION
 from dynamo_bao.dynamodb.transport.factory import boto_transport, embedded_transport
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transport
 from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning

@@ -291,8 +291,6 @@ def test_what_is_done_never_raises_as_if_it_were_not(
 ) -> None:
     """Every operation and every fault: told as done it is done once, as not done it is not; never twice."""
     there, work, done = OPERATIONS[operation]
-    if "embedded" in connection and "transaction with a counter" in operation:
-        pytest.skip("moto does not honour the tokens of transactions")
     told: Counter[str] = Counter()
     faults = FAULTS if model is Plain else {name: FAULTS[name] for name in DOUBTFUL}
     for name, fault in faults.items():

@@ -173,9 +173,10 @@ class Stale:
         self.inner, self.clock, self.close, self.missing = inner, inner.clock, inner.close, missing
 
     def send(self, request: Request, *, deadline: float) -> Reply:
-        for entry in request.parameters.get("RequestItems", {}).values():
-            entry["Keys"] = [key for key in entry["Keys"] if key["_pk"]["S"] != self.missing]
-        return self.inner.send(request, deadline=deadline)
+        reply = self.inner.send(request, deadline=deadline)
+        for items in reply.body.get("Responses", {}).values() if request.operation == "BatchGetItem" else ():
+            items[:] = [item for item in items if self.missing not in str(item)]
+        return reply
 
 
 def test_an_item_deleted_meanwhile_is_left_out(embedded: Manager) -> None:

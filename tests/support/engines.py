@@ -17,10 +17,8 @@ ENGINES = ("moto", "dynoxide", "dynamodb-local")
 # What an engine cannot do, measured, with the reason shown for a test that is skipped over it.
 LACKS: dict[str, dict[str, str]] = {
     "moto": {
-        "client_request_token": "it accepts the token but performs a repeated transaction again",
         "content_length_header": "its in-process responses carry no such header",
         "other_processes": "it lives inside one process, which no other can reach",
-        "exact_capacity": "it reports a fixed consumed capacity whatever the size of the item",
     },
     "dynoxide": {},
     "dynamodb-local": {

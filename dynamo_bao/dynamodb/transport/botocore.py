@@ -18,7 +18,6 @@ from functools import cache
 from typing import Any, Final, NamedTuple, NoReturn
 
 from dynamo_bao.dynamodb.transport.botocore_http import Attempt, DirectSession
-from dynamo_bao.dynamodb.transport.embedded import EmbeddedEngine
 from dynamo_bao.dynamodb.transport.error_mapping import (
     CONTENDED,
     THROTTLING,
@@ -171,12 +170,12 @@ def _response(url: str, reply: HttpReply) -> Any:
     return AWSResponse(url, reply.status, headers, raw)
 
 
-def attach(client: Any, engine: EmbeddedEngine) -> None:
-    """Makes `engine` answer every request of `client`, and of no other client."""
+def attach(client: Any, answer_to: Callable[[Any], tuple[int, dict[str, str], bytes]]) -> None:
+    """Makes `answer_to` answer every request of `client`, and of no other client, by status, headers and body."""
     from botocore.awsrequest import AWSResponse
 
     def answer(request: Any, **_: object) -> Any:
-        status, headers, body = engine.answer(request)
+        status, headers, body = answer_to(request)
         raw: Any = _Body(body)
         return AWSResponse(request.url, status, headers, raw)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle, attach, open_client
 from dynamo_bao.dynamodb.transport.direct import DirectSender
-from dynamo_bao.dynamodb.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
+from dynamo_bao.dynamodb.transport.embedded.account import CREDENTIALS, REGION
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint, endpoint_from_environment
 from dynamo_bao.errors import ConfigurationError, suggestion
@@ -97,13 +97,16 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
     Raises:
         ConfigurationError: if moto is not installed.
     """
-    engine = EmbeddedEngine()
+    # Imported here: only programs that embed an engine need it.
+    from dynamo_bao.dynamodb.transport.embedded.engine import EmbeddedEngine
+
+    engine = EmbeddedEngine(shortest_name=1)
 
     def open_handle() -> ClientHandle:
         handle = open_client(
             region=REGION, endpoint_url=None, max_concurrency=max_concurrency, credentials=CREDENTIALS
         )
-        attach(handle.client, engine)
+        attach(handle.client, engine.answer)
         return handle
 
     boto = BotocoreSender(open_handle)

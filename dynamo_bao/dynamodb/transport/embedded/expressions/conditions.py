@@ -1,0 +1,387 @@
+"""Condition and filter expressions."""
+
+from __future__ import annotations
+
+import operator
+from base64 import b64decode
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope, value_at
+from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import ExpressionError, Path, Tokens, path_text
+from dynamo_bao.dynamodb.transport.embedded.values import (
+    ORDERED_TYPES,
+    Item,
+    Value,
+    are_equal,
+    binary_size,
+    sort_value,
+    type_of,
+)
+
+Predicate = Callable[[Item], bool]
+Read = Callable[[Item], "Value | None"]
+Bind = Callable[[Scope], Predicate]
+"""Makes the test of a condition with the names and values of a request."""
+_ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_FUNCTIONS: Final = {
+    "attribute_exists": 1,
+    "attribute_not_exists": 1,
+    "attribute_type": 2,
+    "begins_with": 2,
+    "contains": 2,
+}
+"""The functions that are conditions, with the number of their operands."""
+
+
+class Operand(NamedTuple):
+    """A path, the placeholder of a value, or the size of a path.
+
+    Attributes:
+        kind: ``"path"``, ``"value"`` or ``"size"``.
+        path: the path; empty for a value.
+        placeholder: the placeholder of a value; else empty.
+    """
+
+    kind: str
+    path: Path = ()
+    placeholder: str = ""
+
+    def bind(self, scope: Scope) -> Read:
+        """Reads the operand of an item."""
+        if self.kind == "value":
+            value = scope.value(self.placeholder)
+            return lambda item: value
+        path = scope.path(self.path)
+        if self.kind == "size":
+            return lambda item: size_of(value_at(item, path))
+        if len(path) == 1:
+            name: Any = path[0]
+            return lambda item: item.get(name)
+        return lambda item: value_at(item, path)
+
+
+def size_of(value: Value | None) -> Value | None:
+    """The size of a value as a number; None for a value without a size.
+
+    >>> size_of({"S": "é"}), size_of({"N": "5"}), size_of(None)
+    ({'N': '1'}, None, None)
+    """
+    if value is None:
+        return None
+    ((code, member),) = value.items()
+    if code in ("N", "BOOL", "NULL"):
+        return None
+    if code == "S" and not member.isascii():
+        return {"N": str(len(member.encode("utf-16-le", "surrogatepass")) // 2)}
+    return {"N": str(binary_size(member) if code == "B" else len(member))}
+
+
+@lru_cache(maxsize=1024)
+def parsed_condition(source: str) -> Bind:
+    """The condition of a text.
+
+    Args:
+        source: the expression.
+
+    Raises:
+        ExpressionError: if the text is no condition.
+    """
+    tokens = Tokens(source)
+    tokens.require_needed_parentheses()
+    condition = _disjunction(tokens)
+    if not tokens.at_end:
+        raise tokens.syntax_error()
+    return condition
+
+
+# --- the grammar --------------------------------------------------------------------------------------------
+
+
+def _disjunction(tokens: Tokens) -> Bind:
+    parts = [_conjunction(tokens)]
+    while tokens.take_if("OR"):
+        parts.append(_conjunction(tokens))
+    return _any_of(parts)
+
+
+def _conjunction(tokens: Tokens) -> Bind:
+    parts = [_negation(tokens)]
+    while tokens.take_if("AND"):
+        parts.append(_negation(tokens))
+    return _all_of(parts)
+
+
+def _negation(tokens: Tokens) -> Bind:
+    if not tokens.take_if("NOT"):
+        return _primary(tokens)
+    inner = _negation(tokens)
+
+    def bind(scope: Scope) -> Predicate:
+        test = inner(scope)
+        return lambda item: not test(item)
+
+    return bind
+
+
+def _all_of(parts: list[Bind]) -> Bind:
+    if len(parts) == 1:
+        return parts[0]
+
+    def bind(scope: Scope) -> Predicate:
+        tests = [part(scope) for part in parts]
+        return lambda item: all(test(item) for test in tests)
+
+    return bind
+
+
+def _any_of(parts: list[Bind]) -> Bind:
+    if len(parts) == 1:
+        return parts[0]
+
+    def bind(scope: Scope) -> Predicate:
+        tests = [part(scope) for part in parts]
+        return lambda item: any(test(item) for test in tests)
+
+    return bind
+
+
+def _primary(tokens: Tokens) -> Bind:
+    if tokens.take_if("("):
+        inner = _disjunction(tokens)
+        tokens.expect(")")
+        return inner
+    token = tokens.next
+    if token.kind == "word" and tokens.following.text == "(" and token.text.lower() != "size":
+        return _function(tokens)
+    return _comparison(tokens, operand(tokens))
+
+
+def _function(tokens: Tokens) -> Bind:
+    name = tokens.take().text
+    if name.lower() not in _FUNCTIONS:
+        raise ExpressionError(f"Invalid function name; function: {name}")
+    name = name.lower()
+    tokens.expect("(")
+    takes_path = name.startswith("attribute")
+    operands = [Operand("path", tokens.path()) if takes_path else operand(tokens)]
+    while tokens.take_if(","):
+        operands.append(operand(tokens))
+    tokens.expect(")")
+    if len(operands) != _FUNCTIONS[name]:
+        raise ExpressionError(
+            "Incorrect number of operands for operator or function; "
+            f"operator or function: {name}, number of operands: {len(operands)}"
+        )
+    return _BINDERS[name](*operands)
+
+
+def operand(tokens: Tokens) -> Operand:
+    """Reads an operand."""
+    token = tokens.next
+    if token.kind == "value":
+        return Operand("value", placeholder=tokens.take().text)
+    if token.kind == "word" and token.text.lower() == "size" and tokens.following.text == "(":
+        tokens.take()
+        tokens.expect("(")
+        path = tokens.path()
+        tokens.expect(")")
+        return Operand("size", path)
+    return Operand("path", tokens.path())
+
+
+def _comparison(tokens: Tokens, first: Operand) -> Bind:
+    symbol = tokens.take_if("=", "<>", *_ORDERS)
+    if symbol is not None:
+        return _compared(symbol.text, first, operand(tokens))
+    if tokens.take_if("BETWEEN"):
+        low = operand(tokens)
+        tokens.expect("AND")
+        return _between(first, low, operand(tokens))
+    tokens.expect("IN")
+    tokens.expect("(")
+    members = [operand(tokens)]
+    while tokens.take_if(","):
+        members.append(operand(tokens))
+    tokens.expect(")")
+    return _among(first, members)
+
+
+# --- the conditions -----------------------------------------------------------------------------------------
+
+
+def _compared(symbol: str, first: Operand, second: Operand) -> Bind:
+    compare = _equals if symbol == "=" else _differs if symbol == "<>" else _in_order(_ORDERS[symbol])
+
+    def bind(scope: Scope) -> Predicate:
+        read_first, read_second = first.bind(scope), second.bind(scope)
+        return lambda item: compare(read_first(item), read_second(item))
+
+    return bind
+
+
+def _equals(first: Value | None, second: Value | None) -> bool:
+    return first is not None and second is not None and are_equal(first, second)
+
+
+def _differs(first: Value | None, second: Value | None) -> bool:
+    return first is None or second is None or not are_equal(first, second)
+
+
+def _in_order(order: Callable[[Any, Any], bool]) -> Callable[[Value | None, Value | None], bool]:
+    def compare(first: Value | None, second: Value | None) -> bool:
+        if first is None or second is None:
+            return False
+        code = type_of(first)
+        if code != type_of(second) or code not in ORDERED_TYPES:
+            return False
+        return order(sort_value(first), sort_value(second))
+
+    return compare
+
+
+_is_at_most: Final = _in_order(operator.le)
+
+
+def _between(subject: Operand, low: Operand, high: Operand) -> Bind:
+    def bind(scope: Scope) -> Predicate:
+        read, read_low, read_high = subject.bind(scope), low.bind(scope), high.bind(scope)
+        if low.kind == high.kind == "value" and scope.checks_bounds:
+            require_bounds(scope.value(low.placeholder), scope.value(high.placeholder))
+
+        def test(item: Item) -> bool:
+            value = read(item)
+            return _is_at_most(read_low(item), value) and _is_at_most(value, read_high(item))
+
+        return test
+
+    return bind
+
+
+def require_bounds(low: Value, high: Value) -> None:
+    """Refuses bounds of BETWEEN of two types, or in the wrong order."""
+    bounds = (
+        f"lower bound operand: AttributeValue: {_shown(low)}, "
+        f"upper bound operand: AttributeValue: {_shown(high)}"
+    )
+    if type_of(low) != type_of(high):
+        raise ExpressionError(
+            f"The BETWEEN operator requires same data type for lower and upper bounds; {bounds}"
+        )
+    if _in_order(operator.gt)(low, high):
+        raise ExpressionError(
+            f"The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}"
+        )
+
+
+def _shown(value: Value) -> str:
+    ((code, member),) = value.items()
+    return f"{{{code}:{member}}}"
+
+
+def _among(subject: Operand, members: list[Operand]) -> Bind:
+    def bind(scope: Scope) -> Predicate:
+        read, reads = subject.bind(scope), [member.bind(scope) for member in members]
+        return lambda item: any(_equals(read(item), member(item)) for member in reads)
+
+    return bind
+
+
+def _exists(subject: Operand) -> Bind:
+    def bind(scope: Scope) -> Predicate:
+        read = subject.bind(scope)
+        return lambda item: read(item) is not None
+
+    return bind
+
+
+def _not_exists(subject: Operand) -> Bind:
+    def bind(scope: Scope) -> Predicate:
+        read = subject.bind(scope)
+        return lambda item: read(item) is None
+
+    return bind
+
+
+def _has_type(subject: Operand, code: Operand) -> Bind:
+    def bind(scope: Scope) -> Predicate:
+        read, read_code = subject.bind(scope), code.bind(scope)
+
+        def test(item: Item) -> bool:
+            value, type_code = read(item), read_code(item)
+            return value is not None and type_code is not None and type_code.get("S") == type_of(value)
+
+        return test
+
+    return bind
+
+
+def _begins_with(subject: Operand, prefix: Operand) -> Bind:
+    def bind(scope: Scope) -> Predicate:
+        read, read_prefix = subject.bind(scope), prefix.bind(scope)
+        if prefix.kind == "value":
+            code = type_of(scope.value(prefix.placeholder))
+            if code not in ("S", "B"):
+                raise ExpressionError(
+                    "Incorrect operand type for operator or function; "
+                    f"operator or function: begins_with, operand type: {code}"
+                )
+        return lambda item: _begins(read(item), read_prefix(item))
+
+    return bind
+
+
+def _begins(value: Value | None, prefix: Value | None) -> bool:
+    if value is None or prefix is None:
+        return False
+    if "S" in value and "S" in prefix:
+        return bool(value["S"].startswith(prefix["S"]))
+    return "B" in value and "B" in prefix and b64decode(value["B"]).startswith(b64decode(prefix["B"]))
+
+
+def _contains(container: Operand, part: Operand) -> Bind:
+    def bind(scope: Scope) -> Predicate:
+        read, read_part = container.bind(scope), part.bind(scope)
+        if container == part:
+            operand_name = container.placeholder or path_text(scope.path(container.path))[1:-1]
+            raise ExpressionError(
+                "The first operand must be distinct from the remaining operands for this operator or function; "
+                f"operator: contains, first operand: [{operand_name}]"
+            )
+        return lambda item: holds(read(item), read_part(item))
+
+    return bind
+
+
+def holds(container: Value | None, part: Value | None) -> bool:
+    """Whether a text contains a text, or a set or a list a member.
+
+    >>> holds({"SS": ["a"]}, {"S": "a"}), holds({"S": "a1"}, {"N": "1"})
+    (True, False)
+    """
+    if container is None or part is None:
+        return False
+    ((code, value),) = container.items()
+    ((part_code, part_value),) = part.items()
+    if code == "S":
+        return part_code == "S" and part_value in value
+    if code == "B":
+        return part_code == "B" and b64decode(part_value) in b64decode(value)
+    if code == "L":
+        return any(are_equal(member, part) for member in value)
+    return len(code) == 2 and code[0] == part_code and code[1] == "S" and part_value in value
+
+
+_BINDERS: Final[dict[str, Callable[..., Bind]]] = {
+    "attribute_exists": _exists,
+    "attribute_not_exists": _not_exists,
+    "attribute_type": _has_type,
+    "begins_with": _begins_with,
+    "contains": _contains,
+}
