@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "rebuild-search-text": Lazy(_DATA, "data:rebuild_search_text", "Rewrite a model's search texts."),
     "guide": Lazy(_TOOLS, "guide:guide", "Print the essentials of the library."),
     "shell": Lazy(_TOOLS, "shell:shell", "Python with the models connected."),
+    "local": Lazy(_TOOLS, "local:local", "A DynamoDB in memory behind HTTP, for other programs."),
     "completion": Lazy(_TOOLS, "completion:completion", "Print a script for completion in a shell."),
 }
 
