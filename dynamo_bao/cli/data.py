@@ -19,6 +19,7 @@ from dynamo_bao.cli.progress import (
     confirm_choice,
     confirm_cost,
     follow,
+    limit_options,
     model_argument,
     repository_named,
     scan_reason,
@@ -28,6 +29,7 @@ from dynamo_bao.cli.progress import (
 from dynamo_bao.maintenance.count import count_items
 from dynamo_bao.maintenance.export import PART, export_items, export_to, way_of_interrupted
 from dynamo_bao.maintenance.import_items import check_lines, import_items
+from dynamo_bao.maintenance.limits import Limits
 from dynamo_bao.maintenance.progress import JobProgress
 from dynamo_bao.maintenance.reindex import rebuild_search_texts, reindex_items
 from dynamo_bao.maintenance.scanners import ANY_TENANT, cheapest_way, scanner_for
@@ -76,16 +78,17 @@ _UNREADABLE_ITEMS = ("item could not be read", "items could not be read")
 @click.command()
 @model_argument
 @_SCAN
+@limit_options(writes=False)
 @connection_options(tenant=True)
 @terminal_options(yes=True, dry_run=True)
-def count(model: str, scan: bool, connection: Connection, terminal: Terminal) -> None:
+def count(model: str, scan: bool, limits: Limits, connection: Connection, terminal: Terminal) -> None:
     """Count the items of MODEL.
 
     The items of an iterable model are counted in its iteration index. Other items are counted in an index that holds
     all of them, or by a scan of the whole table. The command shows the cost of a scan first.
     """
     with connection.open() as manager:
-        mapper, tenant = repository_named(manager, model), tenant_of(manager)
+        mapper, tenant = repository_named(manager, model, limits), tenant_of(manager)
         choice = cheapest_way(mapper, tenant, stored=scan, counting=True)
         way = choice.way
         confirm_choice(terminal, manager, choice, scan_reason(mapper, scan))
@@ -117,6 +120,7 @@ def _unit(scans: bool) -> str:
 @click.option("-o", "--output", metavar="FILE", default="-", help="The file. Default: stdout.")
 @_SCAN
 @_resumable
+@limit_options(writes=False)
 @connection_options(tenant=True)
 @terminal_options(yes=True, dry_run=True)
 def export(
@@ -125,6 +129,7 @@ def export(
     scan: bool,
     resume: bool,
     restart: bool,
+    limits: Limits,
     connection: Connection,
     terminal: Terminal,
 ) -> None:
@@ -138,7 +143,7 @@ def export(
     if to_stdout and (resume or restart or terminal.json):
         raise click.UsageError("--resume, --restart and --json are for an export to a file; give -o FILE.")
     with connection.open() as manager:
-        mapper, tenant = repository_named(manager, model), tenant_of(manager)
+        mapper, tenant = repository_named(manager, model, limits), tenant_of(manager)
         earlier_way = way_of_interrupted(Path(output)) if resume else None
         choice = cheapest_way(mapper, tenant, stored=scan, earlier=earlier_way)
         way = choice.way
@@ -192,6 +197,7 @@ def _check_target(terminal: Terminal, target: Path) -> None:
 )
 @_resumable
 @_PROGRESS_FILE
+@limit_options()
 @connection_options(tenant=True)
 @terminal_options(yes=True, dry_run=True)
 @click.pass_context
@@ -203,6 +209,7 @@ def import_(
     resume: bool,
     restart: bool,
     progress_file: Path | None,
+    limits: Limits,
     connection: Connection,
     terminal: Terminal,
 ) -> None:
@@ -221,7 +228,7 @@ def import_(
     terminal = evolve(terminal, answers=not streamed)
     connection.confirm_default_table(terminal)
     with connection.open() as manager, regular_file(file) as source:
-        mapper, tenant = repository_named(manager, model), tenant_of(manager)
+        mapper, tenant = repository_named(manager, model, limits), tenant_of(manager)
         facts = {"model": model, "tenant": tenant, "file": str(file), "overwrite": overwrite}
         steps = check_lines(mapper, tenant, source)
         check_result = follow(terminal, steps, f"Checking {file}", lambda _: "nothing was stored.", "lines")
@@ -305,6 +312,7 @@ def _finish(
     "--fill-defaults", is_flag=True, help="Write the default of a field into items that lack its attribute."
 )
 @_PROGRESS_FILE
+@limit_options()
 @connection_options(tenant=True)
 @terminal_options(yes=True, dry_run=True)
 @click.pass_context
@@ -315,6 +323,7 @@ def reindex(
     restart: bool,
     fill_defaults: bool,
     progress_file: Path | None,
+    limits: Limits,
     connection: Connection,
     terminal: Terminal,
 ) -> None:
@@ -327,7 +336,7 @@ def reindex(
     check_resume_options(resume, restart)
     connection.confirm_default_table(terminal)
     with connection.open() as manager:
-        mapper = repository_named(manager, model)
+        mapper = repository_named(manager, model, limits)
         tenant = connection.tenant if connection.tenant is not None else ANY_TENANT
         confirm_cost(
             terminal,
@@ -352,6 +361,7 @@ def reindex(
 @model_argument
 @_resumable
 @_PROGRESS_FILE
+@limit_options()
 @connection_options(tenant=True)
 @terminal_options(yes=True, dry_run=True)
 @click.pass_context
@@ -361,6 +371,7 @@ def rebuild_search_text(
     resume: bool,
     restart: bool,
     progress_file: Path | None,
+    limits: Limits,
     connection: Connection,
     terminal: Terminal,
 ) -> None:
@@ -372,7 +383,7 @@ def rebuild_search_text(
     connection.confirm_default_table(terminal)
     with connection.open() as manager:
         steps = rebuild_search_texts(
-            repository_named(manager, model),
+            repository_named(manager, model, limits),
             tenant_of(manager),
             dry_run=terminal.dry_run,
             resume=resume,

@@ -11,9 +11,10 @@ from attrs import Factory
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Terminal, sentence, terminal_options
 from dynamo_bao.cli.findings import MAX_SHOWN, Findings, Kind
-from dynamo_bao.cli.progress import COSTLY_READ_UNITS, follow
+from dynamo_bao.cli.progress import COSTLY_READ_UNITS, follow, limit_options
 from dynamo_bao.errors import BaoError
 from dynamo_bao.maintenance.check import examine_table
+from dynamo_bao.maintenance.limits import Limits
 from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.maintenance.scanners import table_size
 from dynamo_bao.maintenance.table_check import prefix_findings, table_findings
@@ -60,10 +61,13 @@ class _Report:
 @click.command()
 @click.option("--fix", is_flag=True, help="Mend the problems that can be mended safely.")
 @click.option("--quick", is_flag=True, help="Examine the table and the models, but not the items.")
+@limit_options()
 @connection_options()
 @terminal_options(yes=True)
 @click.pass_context
-def doctor(ctx: click.Context, fix: bool, quick: bool, connection: Connection, terminal: Terminal) -> None:
+def doctor(
+    ctx: click.Context, fix: bool, quick: bool, limits: Limits, connection: Connection, terminal: Terminal
+) -> None:
     """Find problems: credentials, the table, the models, and every item's keys and guards.
 
     Examining the items takes a scan of the whole table, and one read unit for each unique value and guard. With --fix,
@@ -83,6 +87,7 @@ def doctor(ctx: click.Context, fix: bool, quick: bool, connection: Connection, t
                 report,
                 manager,
                 terminal,
+                limits,
                 fix=fix,
                 is_wanted=not quick and has_unique_prefixes and bool(models),
             )
@@ -120,7 +125,7 @@ def _is_usable_table(report: _Report, manager: Manager) -> bool:
 
 
 def _look_through(
-    report: _Report, manager: Manager, terminal: Terminal, *, fix: bool, is_wanted: bool
+    report: _Report, manager: Manager, terminal: Terminal, limits: Limits, *, fix: bool, is_wanted: bool
 ) -> None:
     size = table_size(manager.database)
     if not is_wanted:
@@ -130,7 +135,13 @@ def _look_through(
         mending = " and mend what is wrong" if fix else ""
         terminal.confirm(f"Examine table {manager.table_name}{mending}?")
     mappers = [manager.repository(model) for model in _models(manager)]
-    steps = examine_table(manager.database, mappers, fix=fix)
+    steps = examine_table(
+        manager.database,
+        mappers,
+        fix=fix,
+        max_read_units=limits.read_units,
+        max_write_units=limits.write_units,
+    )
     interruption_text = (
         "Mended items stay mended; run the command again for the others." if fix else "Nothing was changed."
     )

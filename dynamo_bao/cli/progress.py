@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 from attrs import Factory
@@ -14,12 +15,15 @@ from dynamo_bao.cli.console import Failure, Terminal, interruptible
 from dynamo_bao.cli.findings import MAX_SHOWN, Findings
 from dynamo_bao.dynamodb.table_admin import existing_table
 from dynamo_bao.errors import ServiceError, TenantRequiredError
+from dynamo_bao.maintenance.limits import Limits
 from dynamo_bao.maintenance.progress import JobProgress
 from dynamo_bao.maintenance.scanners import Choice, Scanner, Size, table_size
 from dynamo_bao.models.manager import Manager
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.runtime.records import define
 from dynamo_bao.session.tenancy import tenant_for
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _DENIED: Final = "AccessDeniedException"
 COSTLY_READ_UNITS: Final = 10_000
@@ -93,8 +97,13 @@ def show_findings(terminal: Terminal, findings: Findings) -> None:
 # --- the beginning of commands on items -------------------------------------------------------------
 
 
-def repository_named(manager: Manager, name: str) -> Repository[Any]:
+def repository_named(manager: Manager, name: str, limits: Limits) -> Repository[Any]:
     """The repository of the model that an argument names. Checks first that the table has the library's keys.
+
+    Args:
+        manager: the manager of the table.
+        name: the argument.
+        limits: the limits of all requests through the result.
 
     Raises:
         Failure: if there is no such model.
@@ -106,7 +115,39 @@ def repository_named(manager: Manager, name: str) -> Repository[Any]:
     except ServiceError as error:
         if error.code != _DENIED:  # who may not describe the table may still read and write it
             raise
-    return repository
+    return limits.repository(repository)
+
+
+def limit_options(*, writes: bool = True) -> Callable[[F], F]:
+    """Gives a command its `Limits` as the argument `limits`, and the options that belong to them.
+
+    Args:
+        writes: whether the command writes, and so has ``--max-write-units``.
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def command(
+            *args: object,
+            max_read_units: float | None,
+            max_write_units: float | None = None,
+            **options: object,
+        ) -> Any:
+            return function(*args, limits=Limits(max_read_units, max_write_units), **options)
+
+        decorated: Any = _limit_option("read")(command)
+        return _limit_option("write")(decorated) if writes else decorated  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _limit_option(kind: str) -> Callable[[Any], Any]:
+    return click.option(
+        f"--max-{kind}-units",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="NUMBER",
+        help=f"Consume at most this many {kind} units a second.",
+    )
 
 
 def tenant_of(manager: Manager) -> str | None:

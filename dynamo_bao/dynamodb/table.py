@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Hashable
+from copy import copy
 from typing import Any
 
 from attrs import Factory, field
@@ -106,6 +107,12 @@ class Database:
             raise ConfigurationError(
                 f"The manager of table {self.table_name!r} is closed; open another one with init_models(…)."
             )
+
+    def through(self, transport: Transport) -> Database:
+        """The same table, with the same settings, through another transport."""
+        database = copy(self)
+        database.transport = transport
+        return database
 
     def before_sending(self) -> None:
         """Raises or warns if no request should be sent now.

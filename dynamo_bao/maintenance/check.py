@@ -30,6 +30,7 @@ from dynamo_bao.maintenance.item_check import (
     read_guard,
     read_item,
 )
+from dynamo_bao.maintenance.limits import Limits, with_database
 from dynamo_bao.maintenance.progress import Finding, JobProgress
 from dynamo_bao.maintenance.repair import ChangedMeanwhile, release, rewrite
 from dynamo_bao.maintenance.scanners import ItemPage, in_batches, read_ahead, scanned, table_size
@@ -295,7 +296,12 @@ def _owner(owners: Mapping[Key, Item], guard: Guard) -> Item | None:
 
 
 def examine_table(
-    database: Database, mappers: Sequence[ModelMapper], *, fix: bool = False
+    database: Database,
+    mappers: Sequence[ModelMapper],
+    *,
+    fix: bool = False,
+    max_read_units: float | None = None,
+    max_write_units: float | None = None,
 ) -> Iterator[JobProgress]:
     """Checks everything in the table.
 
@@ -304,6 +310,7 @@ def examine_table(
     Args:
         mappers: the repositories of the models.
         fix: whether to repair faults, if possible.
+        max_read_units, max_write_units: the most capacity units to consume in a second; None for no limit.
 
     Yields:
         A step for each page; `count` is the number of items and guards of these models so far.
@@ -313,6 +320,8 @@ def examine_table(
         ...     for finding in step.found:
         ...         print(finding.text)
     """
+    database = Limits.of(max_read_units, max_write_units).database(database)
+    mappers = [with_database(mapper, database) for mapper in mappers]
     total = table_size(database).items or None
     row_count, known_count = 0, 0
     examiner = Examiner({mapper.schema.prefix: mapper for mapper in mappers}, database.pool, fix)

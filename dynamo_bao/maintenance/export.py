@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from dynamo_bao.maintenance.json_lines import LineFormat
+from dynamo_bao.maintenance.limits import Limits
 from dynamo_bao.maintenance.progress import JobProgress
 from dynamo_bao.maintenance.progress_file import ProgressFile, own_file, synced, work_on
 from dynamo_bao.maintenance.scanners import Scanner, read_ahead
@@ -18,17 +19,25 @@ RECORD_SECONDS: Final = 0.5
 """The seconds after which progress is recorded; each time is a wait for the disk. An interruption records it too."""
 
 
-def export_to(mapper: ModelMapper, way: Scanner, write: Callable[[bytes], object]) -> Iterator[JobProgress]:
+def export_to(
+    mapper: ModelMapper,
+    way: Scanner,
+    write: Callable[[bytes], object],
+    *,
+    max_read_units: float | None = None,
+) -> Iterator[JobProgress]:
     """Writes every item of a model as one line.
 
     Args:
         mapper: the model's repository.
         way: the scanner that reads the items, from `scanner_for`.
         write: called with the lines of each page.
+        max_read_units: the most read units to consume in a second; None for no limit.
 
     Yields:
         A step for every page.
     """
+    way = Limits.of(max_read_units).scanner(way)
     row_count, item_count, total = 0, 0, way.total()
     line_of = LineFormat(mapper.schema).line_of
     for rows in read_ahead(way.pages(), mapper.database.pool):
@@ -50,6 +59,7 @@ def export_items(
     *,
     resume: bool = False,
     restart: bool = False,
+    max_read_units: float | None = None,
 ) -> Iterator[JobProgress]:
     """Writes every item of a model into a file, which appears, or replaces an older one, when it is complete.
 
@@ -63,6 +73,7 @@ def export_items(
         target: the path of the file.
         resume: whether to continue an interrupted export to the same file.
         restart: whether to start, even if an export was interrupted.
+        max_read_units: the most read units to consume in a second; None for no limit.
 
     Yields:
         A step for each page, when its lines are written, and one when the file is complete.
@@ -75,6 +86,7 @@ def export_items(
         >>> for step in export_items(repository, None, scanner_for(repository, None), Path("posts.jsonl")):
         ...     print(step.done, "of", step.total)
     """
+    way = Limits.of(max_read_units).scanner(way)
     about = work_on(mapper.database, "export", mapper.schema.name, tenant)
     journal = ProgressFile(target.with_name(target.name + JOURNAL), {**about, "way": way.about})
     return _exported(mapper, way, target, journal, journal.begin(resume=resume, restart=restart))

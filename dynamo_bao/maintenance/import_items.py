@@ -17,6 +17,7 @@ from attrs import Factory
 
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.errors import ConfigurationError, ValidationError, message_of
+from dynamo_bao.maintenance.limits import Limits
 from dynamo_bao.maintenance.line_reader import NOTHING_FILLED, Line, Text, read_line, texts_of
 from dynamo_bao.maintenance.line_writer import LineWriter, refusal_of
 from dynamo_bao.maintenance.progress import Finding, JobProgress
@@ -80,6 +81,8 @@ def import_items(
     restart: bool = False,
     journal: Path | None = None,
     total: int | None = None,
+    max_read_units: float | None = None,
+    max_write_units: float | None = None,
 ) -> Iterator[JobProgress]:
     """Stores the items of a file of JSON lines, after `check_lines` has found no fault in it.
 
@@ -96,6 +99,7 @@ def import_items(
         restart: whether to start, even if an import was interrupted.
         journal: the progress file; by default one beside the file, with the table in its name.
         total: the number of lines, for the steps.
+        max_read_units, max_write_units: the most capacity units to consume in a second; None for no limit.
 
     Yields:
         A step for each group of lines, when they are stored and recorded: 100 at first, then up to 800 if they are
@@ -113,6 +117,7 @@ def import_items(
     work = work_on(mapper.database, "import", mapper.schema.name, tenant)
     progress_file = ProgressFile(journal or journal_for(source, work), {**work, "overwrite": overwrite})
     state = progress_file.begin(resume=resume, restart=restart)
+    mapper = Limits.of(max_read_units, max_write_units).repository(mapper)
     writer = LineWriter(mapper, tenant, overwrite)
     return _Import(mapper, tenant, source, progress_file, total, writer).steps(state or {})
 

@@ -28,7 +28,7 @@ from dynamo_bao.maintenance.line_reader import Line, Text
 from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.records import define
-from dynamo_bao.session.requests import send
+from dynamo_bao.session.requests import round_of, send
 from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import WritePlan, new_token, request_for
 from dynamo_bao.writes.change_factory import sender
@@ -134,12 +134,15 @@ class LineWriter:
     def _put_blindly(self, lines: Sequence[Line]) -> list[Finding]:
         database = self.mapper.database
         puts = {database.table_name: {line.identity.key: line.item for line in lines}}
-        written = write_batch(database.transport, puts, database.deadline_from_now())
+        name = self.mapper.schema.name
+        with round_of(None, database, "write") as current_round:
+            written = write_batch(database.transport, puts, database.deadline_from_now())
+            for outcome in written.request_outcomes:
+                current_round.add_outcome(database, outcome, [name], len(lines))
         self.touched |= written.error is None or bool(written.replies) or may_have_succeeded(written.error)
         if written.error is not None:
             raise written.error
         if written.unprocessed:
-            name = self.mapper.schema.name
             raise BatchIncompleteError(
                 f"{name}: DynamoDB left {len(written.unprocessed)} items unprocessed, also after they were sent again.",
                 [(name, key.pk) for _, key in written.unprocessed],

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.maintenance.check import Examiner
+from dynamo_bao.maintenance.limits import Limits
 from dynamo_bao.maintenance.progress import Finding, JobProgress
 from dynamo_bao.maintenance.progress_file import ProgressFile, work_on
 from dynamo_bao.maintenance.scanners import Iterating, Scanner, read_ahead, scanner_for
@@ -25,6 +26,8 @@ def reindex_items(
     restart: bool = False,
     journal: Path | None = None,
     fill_defaults: bool = False,
+    max_read_units: float | None = None,
+    max_write_units: float | None = None,
 ) -> Iterator[JobProgress]:
     """Rewrites keys and guards of items whose fields require other ones.
 
@@ -40,6 +43,7 @@ def reindex_items(
         restart: whether to start, even if a run was interrupted.
         journal: the progress file; in the current folder by default.
         fill_defaults: whether to write the default of a field to items that lack the attribute.
+        max_read_units, max_write_units: the most capacity units to consume in a second; None for no limit.
 
     Yields:
         A step for each page: `count` is the number of items written, `found` lists the faults that were not repaired.
@@ -51,6 +55,7 @@ def reindex_items(
         >>> for step in reindex_items(manager.repository(Post), None):
         ...     print(step.done, step.count)
     """
+    mapper = Limits.of(max_read_units, max_write_units).repository(mapper)
     way = scanner_for(mapper, tenant, stored=True)
     progress_file = _journal(mapper, tenant, "reindex", journal)
     state = progress_file.begin(resume=resume, restart=restart)
@@ -65,13 +70,15 @@ def rebuild_search_texts(
     resume: bool = False,
     restart: bool = False,
     journal: Path | None = None,
+    max_read_units: float | None = None,
+    max_write_units: float | None = None,
 ) -> Iterator[JobProgress]:
     """Rewrites the search text of items whose fields require another one.
 
     Args:
         mapper: the model's repository.
         tenant: the tenant of the items.
-        dry_run, resume, restart, journal: see `reindex_items`.
+        dry_run, resume, restart, journal, max_read_units, max_write_units: see `reindex_items`.
 
     Yields:
         A step for each page, as `reindex_items` does.
@@ -93,6 +100,7 @@ def rebuild_search_texts(
             f"Model {schema.name} is not iterable, as searching it needs; define it with iterable=True.",
             model=schema.name,
         )
+    mapper = Limits.of(max_read_units, max_write_units).repository(mapper)
     progress_file = _journal(mapper, tenant, "rebuild-search-text", journal)
     state = progress_file.begin(resume=resume, restart=restart)
     return _written(mapper, Iterating(mapper, tenant), progress_file, state, SEARCH, dry_run)

@@ -350,6 +350,7 @@ class ModelOperations(Instance):
             keys_only: True gives lists of primary ids and reads no items.
             parallel: how many buckets are read at the same time.
             start_key: the `last_evaluated_key` of an earlier iteration, to continue it.
+            max_read_units: the most read units to consume in a second; None for no limit.
 
         Returns:
             An iteration over lists of instances. It has a `last_evaluated_key` to continue it later.
@@ -373,7 +374,7 @@ class ModelOperations(Instance):
         Args:
             bucket: the number of the bucket, from 0.
             batch_size, filter: as `iterate_all` takes them.
-            **options: `keys_only` and `start_key`, as `iterate_all` takes them.
+            **options: `keys_only`, `start_key` and `max_read_units`, as `iterate_all` takes them.
 
         Returns:
             An iteration that gives lists of instances.

@@ -27,7 +27,7 @@ class RepositoryScans(Generic[M]):
         Args:
             batch_size: how many entries of the index a batch comes from. A filter leaves fewer instances.
             filter: a function of the instance, or a condition on ``_searchText``.
-            **options: `parallel`, `start_key` and `keys_only`, as `Model.iterate_all` explains them.
+            **options: `parallel`, `start_key`, `keys_only` and `max_read_units`, as `Model.iterate_all` explains them.
 
         Returns:
             An iteration over lists of instances.
@@ -50,7 +50,7 @@ class RepositoryScans(Generic[M]):
         Args:
             bucket: the number of the bucket, from 0.
             batch_size, filter: as `iterate_all` takes them.
-            **options: `start_key` and `keys_only`, as `iterate_all` takes them.
+            **options: `start_key`, `keys_only` and `max_read_units`, as `iterate_all` takes them.
 
         Returns:
             An iteration over lists of instances.

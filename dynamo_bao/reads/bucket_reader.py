@@ -69,6 +69,9 @@ class BucketReader:
         at_once: the number of buckets that are read at the same time.
         parameters: the parameters of each query.
         page_size: returns the size of the next page of a bucket; by default, `parameters` has it.
+
+    Attributes:
+        read_units: the read units that were consumed so far, also for the items of `load`.
     """
 
     mapper: ModelMapper
@@ -78,6 +81,7 @@ class BucketReader:
     at_once: int
     parameters: Mapping[str, Any]
     page_size: Callable[[int], int] | None = None
+    read_units: float = 0.0
     _open_buckets: dict[int, Item | None] = Factory(dict)
     _opened_count: int = 0
     _rows: RowParser | None = Factory(lambda self: self._row_parser(), takes_self=True)
@@ -186,6 +190,7 @@ class BucketReader:
             replies = self.mapper.database.pool.run(calls, self.at_once)
             current_round.sent_at_once(len(calls), self.at_once)
             for reply, (bucket, _) in zip(replies, selection, strict=True):
+                self.read_units += reply.capacity.read
                 current_round.add(
                     self.mapper.database, reply, [f"{self.mapper.schema.name}, bucket {bucket}"]
                 )
@@ -219,9 +224,16 @@ class BucketReader:
         """
         identities = identities_in(self.mapper.schema, self.tenant, rows)
         if self.session is not None:
-            return load_weakly(self.mapper, self.tenant, identities, self.session)
+            return self._load(identities, self.session)
         with BatchContext() as temporary_session:
-            return load_weakly(self.mapper, self.tenant, identities, temporary_session)
+            return self._load(identities, temporary_session)
+
+    def _load(self, identities: Sequence[Identity | InvalidRow], session: Session) -> list[Any]:
+        units_before = session.stats.read_capacity
+        try:
+            return load_weakly(self.mapper, self.tenant, identities, session)
+        finally:
+            self.read_units += session.stats.read_capacity - units_before
 
 
 def _page(bucket: int, reply: Reply) -> Page:

@@ -11,6 +11,7 @@ from dynamo_bao.dynamodb.expressions.conditions import AllOf, AnyOf, Condition, 
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_SEARCH_INDEX, SEARCH_TEXT
+from dynamo_bao.dynamodb.transport.rate_limit import UnitRate, checked_rate
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.reads.bucket_reader import BucketReader, Page, primary_id_of
@@ -31,6 +32,7 @@ class IterationOptions(TypedDict, total=False):
 
     parallel: int
     start_key: str | None
+    max_read_units: float | None
 
 
 # --- what users call ----------------------------------------------------------------------------------
@@ -44,6 +46,7 @@ def iterate_all(
     parallel: int = 1,
     start_key: str | None = None,
     keys_only: bool = False,
+    max_read_units: float | None = None,
 ) -> Iteration[Any]:
     """All items of an iterable model, as batches.
 
@@ -59,6 +62,8 @@ def iterate_all(
         parallel: how many buckets are read at the same time.
         start_key: the `last_evaluated_key` of an earlier iteration with the same arguments; this one continues there.
         keys_only: whether batches are lists of primary ids; no items are read then.
+        max_read_units: the most read units to consume in a second, on average; None for no limit. A batch waits until
+            those before it have had their time.
 
     Returns:
         An iterator over lists of instances, or of primary ids.
@@ -67,7 +72,8 @@ def iterate_all(
         ConfigurationError: for a model that is not iterable.
         QueryError: for a wrong argument.
     """
-    return _iteration(mapper, "iterate_all", None, batch_size, filter, parallel, start_key, keys_only)
+    rate = _rate_of(mapper, max_read_units)
+    return _iteration(mapper, "iterate_all", None, batch_size, filter, parallel, start_key, keys_only, rate)
 
 
 def iterate_bucket(
@@ -78,9 +84,16 @@ def iterate_bucket(
     *,
     start_key: str | None = None,
     keys_only: bool = False,
+    max_read_units: float | None = None,
 ) -> Iteration[Any]:
     """The items of one iteration bucket, as batches in the order of their primary ids; see `iterate_all`."""
-    return _iteration(mapper, "iterate_bucket", bucket, batch_size, filter, 1, start_key, keys_only)
+    rate = _rate_of(mapper, max_read_units)
+    return _iteration(mapper, "iterate_bucket", bucket, batch_size, filter, 1, start_key, keys_only, rate)
+
+
+def _rate_of(mapper: ModelMapper, max_read_units: float | None) -> UnitRate | None:
+    units = checked_rate(max_read_units, "max_read_units", QueryError)
+    return None if units is None else UnitRate(units, mapper.database.transport.clock)
 
 
 def count(mapper: ModelMapper) -> int:
@@ -107,6 +120,7 @@ def _iteration(
     parallel: int,
     start_key: str | None,
     keys_only: bool,
+    rate: UnitRate | None,
 ) -> Iteration[Any]:
     schema = mapper.schema
     session, tenant = resolve_scope(mapper.database, schema.name, operation, bucket)
@@ -130,7 +144,7 @@ def _iteration(
     reader = BucketReader.of(mapper, session, tenant, buckets, parallel, parameters)
     if start_key is not None:
         reader.resume(verify_cursor(start_key, cursor_context, mapper.database.cursor_secret))
-    return Iteration(reader, predicate, keys_only, cursor_context)
+    return Iteration(reader, predicate, keys_only, cursor_context, rate)
 
 
 class Iteration(Generic[B]):
@@ -151,11 +165,13 @@ class Iteration(Generic[B]):
         predicate: Callable[[Any], object] | None,
         keys_only: bool,
         cursor_context: tuple[str, ...],
+        rate: UnitRate | None = None,
     ) -> None:
         self._reader = reader
         self._predicate = predicate
         self._keys_only = keys_only
         self._cursor_context = cursor_context
+        self._rate = rate
         self._ready: deque[tuple[Page, list[B], list[InvalidRow]]] = deque()
         self._invalid_rows: deque[InvalidRow] = deque()
 
@@ -176,13 +192,25 @@ class Iteration(Generic[B]):
             if self._invalid_rows:
                 reached(self._invalid_rows.popleft())
             if not self._ready:
-                self._fetch()
+                self._fetch_in_turn()
             page, batch, invalid = self._ready.popleft()
             self._invalid_rows.extend(invalid)
             self._reader.acknowledge(page.bucket, page.end)
             if batch:
                 return batch
         raise StopIteration
+
+    def _fetch_in_turn(self) -> None:
+        """Fetches the next batches, when the limit of read units allows it."""
+        rate = self._rate
+        if rate is None:
+            self._fetch()
+            return
+        units_before, reserved = self._reader.read_units, rate.wait("batch", 1.0)
+        try:
+            self._fetch()
+        finally:
+            rate.settle("batch", reserved, self._reader.read_units - units_before)
 
     def _fetch(self) -> None:
         pages = self._reader.read()

@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 from dynamo_bao.cli import console, data
 from dynamo_bao.cli.main import main
+from dynamo_bao.dynamodb.service import READ_OPERATIONS
+from dynamo_bao.dynamodb.transport.rate_limit import UnitRate
 from dynamo_bao.maintenance import import_items, scanners
 from dynamo_bao.maintenance.progress_file import ProgressFile
 from tests.integration.cli.conftest import Project
@@ -418,3 +420,38 @@ def test_a_bar_is_drawn_on_a_terminal(stocked: Project, monkeypatch: pytest.Monk
         with pytest.raises(SystemExit):
             main(["export", "Customer", "-o", "out.jsonl"], prog_name="bao")
     assert drawn == [5]
+
+
+# --- limits -------------------------------------------------------------------------------------------
+
+
+def test_each_command_takes_limits(stocked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All requests of a command wait for one limit of reads and one of writes; other values are wrong use."""
+    limits: dict[str, set[float]] = {}
+    real = UnitRate.wait
+
+    def wait(self: UnitRate, kind: str, guess: float) -> float:
+        limits.setdefault("read" if kind in READ_OPERATIONS else "write", set()).add(self.per_second)
+        return real(self, kind, guess)
+
+    monkeypatch.setattr(UnitRate, "wait", wait)
+    stocked.write("more.jsonl", CUSTOMERS.replace("N", "M").replace("@x", "@m"))
+    reading = ("--max-read-units", "70000")
+    for command in (("count", "Customer"), ("export", "Customer", "-o", "out.jsonl")):
+        limits.clear()
+        assert stocked(*command, *reading).exit_code == 0
+        assert limits == {"read": {70000}}
+        assert stocked(*command, "--max-write-units", "5").exit_code == 2
+        assert stocked(*command, "--max-read-units", "0").exit_code == 2
+    for name, *arguments in (
+        ("import", "Customer", "more.jsonl"),
+        ("reindex", "Customer"),
+        ("rebuild-search-text", "Customer"),
+        ("doctor", "--fix"),
+    ):
+        damaged(stocked, _gsi1_pk="wrong", _searchText="wrong")
+        limits.clear()
+        result = stocked(name, *arguments, *reading, "--max-write-units", "80000")
+        assert result.exit_code == 0, result.output
+        expected = {"read": {70000}, "write": {80000}}
+        assert limits == ({"write": {80000}} if name == "import" else expected), name
