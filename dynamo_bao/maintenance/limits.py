@@ -6,12 +6,12 @@ import dataclasses
 from typing import Any, TypeVar
 
 import attrs
-from attrs import frozen
 
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.rate_limit import RateLimitedTransport, UnitRate, checked_rate
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.maintenance.scanners import Scanner
+from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.state import ModelMapper
 
 R = TypeVar("R", bound=ModelMapper)

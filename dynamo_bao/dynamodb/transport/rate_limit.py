@@ -6,7 +6,7 @@ import math
 import threading
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import field
 
 from dynamo_bao.dynamodb.service import (
     BATCH_GET_ITEM,
@@ -16,6 +16,7 @@ from dynamo_bao.dynamodb.service import (
 )
 from dynamo_bao.dynamodb.transport.messages import Clock, Deadline, Reply, Request, Transport
 from dynamo_bao.errors import BaoError, ConfigurationError
+from dynamo_bao.runtime.records import define
 
 CREDIT_SECONDS: Final = 1.0
 """How much time without requests can be made up for: a limit of 500 units allows at most 500 at once, after a pause."""
