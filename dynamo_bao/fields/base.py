@@ -1,7 +1,6 @@
 """The base of all fields: one value of a model, its rules, and its stored form.
 
-A field object is a declaration. `bind` makes the copy that one model uses; the copy has a name. To a type
-checker, field classes look like `Any`, so that it accepts ``name: str = StringField()``.
+A field object is a declaration. `bind` makes the copy that one model uses; the copy has a name.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import copy
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
+from typing import Any, NoReturn, TypedDict, TypeVar
 
 from attrs import NOTHING
 
@@ -18,12 +17,8 @@ from dynamo_bao.dynamodb.expressions.parser import OperandError
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, TenantMismatchError, ValidationError, message_of
 from dynamo_bao.fields.json_forms import JsonForm, json_form
+from dynamo_bao.fields.looks_like_any import LooksLikeAny
 from dynamo_bao.fields.rules import Rule
-
-if TYPE_CHECKING:
-    _LooksLikeAny = Any
-else:
-    _LooksLikeAny = object
 
 F = TypeVar("F", bound="Field")
 _MUTABLE = (list, dict, set, bytearray)
@@ -74,7 +69,7 @@ class FieldOptions(TypedDict, total=False):
     read_only: bool | None
 
 
-class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checkers is the purpose
+class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
     """One value of a model. Extend a field class to write your own.
 
     Override the methods that differ: `validate` (raise `ValueError` for a wrong value), `to_dynamo` and
@@ -99,40 +94,40 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
 
     python_types: tuple[type, ...] = (object,)
     """The classes that an annotation may name."""
-    can_be_key = True
-    ordered = True
+    can_be_key: bool = True
+    ordered: bool = True
     """Whether DynamoDB can order the stored form: strings, numbers and bytes."""
-    supports_begins_with = False
+    supports_begins_with: bool = False
     """Whether ``begins_with`` works on the stored form: strings and bytes."""
-    needs_annotation = False
+    needs_annotation: bool = False
     """Whether the declaration needs its annotation to be complete."""
-    whole_in_key = True
+    whole_in_key: bool = True
     """Whether its key text holds the whole value."""
-    auto_update = False
+    auto_update: bool = False
     """Whether every save sets a new value."""
     fills_itself: bool = False
     """Whether new instances create the value themselves: an id, a version, or the current time."""
-    may_fill = False
+    may_fill: bool = False
     """Whether reading a stored form may create a part of the value: by the function of a default."""
-    is_unit = True
+    is_unit: bool = True
     """Whether a save sends the value as a whole; False if it may send single members."""
-    is_part = False
+    is_part: bool = False
     """Whether the field describes a part of a document."""
-    is_hashable = True
+    is_hashable: bool = True
     """Whether its values can be members of a set."""
-    is_bounded = True
+    is_bounded: bool = True
     """Whether its annotation limits the nesting of its values."""
-    numbers = "auto"
+    numbers: str = "auto"
     """The type of numbers inside that have no annotation, as in `fields.documents.DocumentField`."""
     code: str | None = None
     """The type code of its stored form, such as ``"S"``; None if the type varies."""
-    javascript_safe = False
+    javascript_safe: bool = False
     """Whether JavaScript programs read it too: ``key_format="dynamo-bao"``."""
     decode_expr: str | None = None
     """`from_dynamo` as an expression of the stored value by its type code: ``float({N})``. For compiled decoders."""
     encode_expr: str | None = None
     """`to_dynamo` as an expression of ``{v}``, for the compiled encoder."""
-    copy_expr = "{v}"
+    copy_expr: str = "{v}"
     """An expression of ``{v}`` for the value that a new instance holds, if `valid_expr` is true."""
     empty_expr: str | None = None
     """An expression of ``{v}`` that is true if `to_dynamo` stores nothing. It belongs to `encode_expr`."""
@@ -187,7 +182,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         self.read_only = read_only
         self.name = ""
         self.model = ""
-        self.nullable = required is False or default is None
+        self.nullable: bool = required is False or default is None
 
     def bind(self: F, name: str, model: str, attribute: str, *, nullable: bool = False) -> F:
         """A copy of this field for the field `name` of `model`, stored as `attribute`."""

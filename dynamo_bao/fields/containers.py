@@ -93,7 +93,7 @@ class TypedField(DocumentField):
 
 def _is_plainly(element: Field | None, kind: type[Field]) -> bool:
     """Whether the field of the parts is exactly of this class and not optional."""
-    return type(element) is kind and not element.nullable
+    return element is not None and type(element) is kind and not element.nullable
 
 
 class MapField(TypedField):
@@ -109,9 +109,9 @@ class MapField(TypedField):
     """
 
     python_types: tuple[type, ...] = (dict,)
-    kinds = (dict, abc.Mapping, abc.MutableMapping)
-    code = "M"
-    decode_expr = "_map({M})"
+    kinds: tuple[Any, ...] = (dict, abc.Mapping, abc.MutableMapping)
+    code: str | None = "M"
+    decode_expr: str | None = "_map({M})"
     key: Field | None = None
 
     def __init__(
@@ -132,7 +132,7 @@ class MapField(TypedField):
                     f"its keys must be texts; write dict[str, …], not {type_text(annotation)}."
                 )
         if self.key is not None or element not in (Any, object):
-            self.element = self.part_field(element, scope, "its values")
+            self.element: Field | None = self.part_field(element, scope, "its values")
 
     def _fast_decode_expr(self) -> str | None:
         return "_named_texts({M})" if _is_plainly(self.element, StringField) else None
@@ -176,9 +176,9 @@ class ListField(TypedField):
     A save sends the whole list, or only the new elements if elements were only appended.
     """
 
-    python_types = (list, tuple)
-    kinds = (list, tuple, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable)
-    code = "L"
+    python_types: tuple[type, ...] = (list, tuple)
+    kinds: tuple[Any, ...] = (list, tuple, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable)
+    code: str | None = "L"
     decode_expr: str | None = "_list({L})"
     container: type[Any] = list
     positions: tuple[Field, ...] | None = None
@@ -186,7 +186,8 @@ class ListField(TypedField):
     def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
         elements, kind = typing.get_args(annotation), class_of_annotation(annotation)
         if kind is tuple:
-            self.container, self.decode_expr, self.is_hashable = tuple, None, True
+            self.container, self.decode_expr = tuple, None
+            self.is_hashable: bool = True
             if elements and elements[-1] is not Ellipsis:
                 self.positions = tuple(
                     self.part_field(element, scope, f"its element {number}")
@@ -196,7 +197,7 @@ class ListField(TypedField):
                 return
         element = elements[0] if elements else Any
         if kind is tuple or element not in (Any, object):
-            self.element = self.part_field(element, scope, "its elements")
+            self.element: Field | None = self.part_field(element, scope, "its elements")
 
     def parts(self) -> Iterable[Field]:
         return super().parts() if self.positions is None else self.positions

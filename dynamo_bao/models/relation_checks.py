@@ -121,7 +121,9 @@ def _check_through(
     name = schema.mapped_relation(shape)
     field = None if name is None else schema.fields[name]
     if not isinstance(field, RelatedField) or target not in _targets(field, candidates, mapping_model):
-        other = "has no other relation in its key" if field is None else f"leads to {field.target_name}"
+        other = "has no other relation in its key"
+        if isinstance(field, RelatedField):
+            other = f"leads to {field.target_name}"
         raise _to_many_error(
             relation, model, f"{schema.name} {other}, not to {target.__bao_name__}. Name that model instead."
         )

@@ -55,6 +55,10 @@ class User(Named, prefix="u"):
 
 
 class Slug(StringField):
+    def __init__(self, *, shout: bool = False) -> None:
+        super().__init__(max_length=80)
+        self.shout = shout
+
     def validate(self, value: str) -> None:
         if " " in value:
             raise ValueError("no spaces")
@@ -63,7 +67,7 @@ class Slug(StringField):
 class Post(Model, prefix="p", iterable=True):
     post_id: str = UlidField(auto_assign=True)
     user_id: str = RelatedField("User")
-    slug: str = Slug()
+    slug: str = Slug(shout=True)
     views: int = CounterField()
     stars: int = IntegerField(default=0)
     tags: set[str] = StringSetField()

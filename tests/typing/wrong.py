@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from dynamo_bao import IntegerField, StringField
 from dynamo_bao.asgi import BatchContextMiddleware
 from dynamo_bao.flask import Bao
-from tests.typing.right import Post, User, ada, work
+from tests.typing.right import Post, Slug, User, ada, work
 
 User(nam="Ada", email="x")  # wrong
 User.create(nam="Ada", email="x")  # wrong
@@ -32,6 +33,10 @@ ada.posts.where(limits=3)  # wrong, but not for ty
 ada.posts.where({}, limit="3")  # wrong
 ada.post  # wrong
 User(name="Ada", email="x", posts=[])  # wrong
+StringField(max_lenth=80)  # wrong, but not for ty
+StringField(max_length="80")  # wrong, but not for ty
+IntegerField(requird=True)  # wrong, but not for ty
+Slug(shot=True)  # wrong, but not for ty
 Bao(deadlin=5)  # wrong, but not for ty
 FastAPI().add_middleware(BatchContextMiddleware, server_timings=True)  # wrong, but not for ty
 Bao.get_or_404(User, "x").nam  # wrong
