@@ -71,7 +71,7 @@ class BatchContextMiddleware:
         **session: Unpack[SessionOptions],
     ) -> None:
         self.app = app
-        self.service = Service(
+        self.service: Service = Service(
             tenant=tenant,
             tenant_required=tenant_required,
             server_timing=server_timing,

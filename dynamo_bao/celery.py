@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from celery import Task, current_task
 from celery.signals import task_prerun
@@ -22,13 +22,18 @@ from dynamo_bao.session.session import Session
 from dynamo_bao.session.settings import SessionSettings
 from dynamo_bao.session.tenancy import current_tenant, tenant_block
 
-log = logging.getLogger("dynamo_bao.celery")
+if TYPE_CHECKING:  # for checkers with stubs of Celery, where a task is generic
+    _Task: TypeAlias = Task[Any, Any]
+else:
+    _Task = Task
+
+log: logging.Logger = logging.getLogger("dynamo_bao.celery")
 
 TENANT_HEADER = "dynamo_bao_tenant"
 """The message header in which a task's tenant travels."""
 
 
-class BaoTask(Task):  # type: ignore[misc]  # Celery has no types
+class BaoTask(_Task):  # type: ignore[misc]  # Celery has no types
     """The base of tasks that use models: ``@app.task(base=BaoTask)``, or ``Celery(task_cls=BaoTask)`` for all.
 
     Every run, also a retry, has its own session. The task does not see the caller's session or transaction, even if

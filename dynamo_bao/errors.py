@@ -272,8 +272,8 @@ class TransactionError(BaoError):
         errors: Sequence[BaoError | None] = (),
     ) -> None:
         BaoError.__init__(self, message)
-        self.reasons = tuple(reasons)
-        self.errors = tuple(errors)
+        self.reasons: tuple[str | None, ...] = tuple(reasons)
+        self.errors: tuple[BaoError | None, ...] = tuple(errors)
         self.objects: tuple[object, ...] = ()
 
 
@@ -347,7 +347,7 @@ class BatchIncompleteError(BaoError):
 
     def __init__(self, message: str, keys: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(message)
-        self.keys = tuple(keys)
+        self.keys: tuple[tuple[str, str], ...] = tuple(keys)
 
 
 class CommitError(BaoError):
@@ -370,9 +370,9 @@ class CommitError(BaoError):
         unknown: Sequence[object] = (),
     ) -> None:
         super().__init__(message)
-        self.done = tuple(done)
-        self.not_done = tuple(not_done)
-        self.unknown = tuple(unknown)
+        self.done: tuple[object, ...] = tuple(done)
+        self.not_done: tuple[object, ...] = tuple(not_done)
+        self.unknown: tuple[object, ...] = tuple(unknown)
 
 
 class UncommittedChangesError(CommitError):
@@ -465,8 +465,8 @@ class ThrottledError(ServiceError):
         super().__init__(message, code=code, operation=operation)
         self.table = table
         self.index = index
-        self.reasons = tuple(reasons)
-        self.reason = self.reasons[0] if self.reasons else None
+        self.reasons: tuple[str, ...] = tuple(reasons)
+        self.reason: str | None = self.reasons[0] if self.reasons else None
         self.retry_after = retry_after
 
 

@@ -62,7 +62,7 @@ class KeyedItems(list[ReplyItem]):
 
     def __init__(self, items: Iterable[ReplyItem] = (), keys: list[tuple[str, str]] | None = None) -> None:
         super().__init__(items)
-        self.keys = list(map(key_texts_of, self)) if keys is None else keys
+        self.keys: list[tuple[str, str]] = list(map(key_texts_of, self)) if keys is None else keys
 
     def add(self, items: KeyedItems) -> None:
         """Appends items with their keys."""

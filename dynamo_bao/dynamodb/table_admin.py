@@ -37,7 +37,7 @@ from dynamo_bao.errors import ConfigurationError, ServiceError, WriteOutcomeUnkn
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.runtime.records import frozen
 
-log = logging.getLogger("dynamo_bao.tables")
+log: logging.Logger = logging.getLogger("dynamo_bao.tables")
 
 ACTIVE_SECONDS: Final = 300.0
 _FIRST_POLL, _MAX_POLL_SECONDS, _GROWTH = 0.5, 5.0, 1.5

@@ -22,8 +22,8 @@ _ISO_DURATION = re.compile(
 class _OrderedText(Field):
     """Base of fields whose stored text is also the key text."""
 
-    code = "S"
-    max_length_expr = "32"
+    code: str | None = "S"
+    max_length_expr: str | None = "32"
 
     def text(self, value: Any) -> str:
         """The stored text of a value."""
@@ -52,10 +52,10 @@ class _OrderedText(Field):
 class DateField(_OrderedText):
     """A `datetime.date`, stored as ``2026-01-31``; accepts that text too."""
 
-    python_types = (date,)
+    python_types: tuple[type, ...] = (date,)
     supports_begins_with = True
-    decode_expr = "_date({S})"
-    encode_expr = '{{"S": {v}.isoformat()}}'
+    decode_expr: str | None = "_date({S})"
+    encode_expr: str | None = '{{"S": {v}.isoformat()}}'
 
     def fits(self, annotation: object) -> bool:
         return annotation is not datetime and super().fits(annotation)
@@ -85,10 +85,10 @@ class DateField(_OrderedText):
 class TimeField(_OrderedText):
     """A `datetime.time` without a zone, stored as ``14:30:00`` or ``14:30:00.250000``; accepts ISO texts too."""
 
-    python_types = (time,)
+    python_types: tuple[type, ...] = (time,)
     supports_begins_with = True
-    decode_expr = "_time({S})"
-    encode_expr = '{{"S": {v}.isoformat()}}'
+    decode_expr: str | None = "_time({S})"
+    encode_expr: str | None = '{{"S": {v}.isoformat()}}'
 
     def normalise(self, value: Any) -> time:
         if not isinstance(value, (time, str)):
@@ -115,7 +115,7 @@ class DurationField(_OrderedText):
     with a minus sign and the nines' complement of its days, as negative integers are in keys.
     """
 
-    python_types = (timedelta,)
+    python_types: tuple[type, ...] = (timedelta,)
 
     def normalise(self, value: Any) -> timedelta:
         if isinstance(value, timedelta):

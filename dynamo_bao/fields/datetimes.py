@@ -37,7 +37,7 @@ class BaseDateTimeField(Field):
             or ``"allow"``.
     """
 
-    python_types = (datetime,)
+    python_types: tuple[type, ...] = (datetime,)
     naive = "warn"
 
     def _aware(self, value: Any) -> datetime:
@@ -112,10 +112,10 @@ class DateTimeField(BaseDateTimeField):
     """
 
     unit = _MILLISECOND
-    code = "N"
-    decode_expr = "_EPOCH + _timedelta(milliseconds=_int({N}))"
-    encode_expr = '{{"N": str(({v} - _EPOCH) // _MILLISECOND)}}'
-    max_length_expr = "64"
+    code: str | None = "N"
+    decode_expr: str | None = "_EPOCH + _timedelta(milliseconds=_int({N}))"
+    encode_expr: str | None = '{{"N": str(({v} - _EPOCH) // _MILLISECOND)}}'
+    max_length_expr: str | None = "64"
 
     def normalized_expr(self) -> str | None:
         finest = self.unit.microseconds or 1_000_000
@@ -177,9 +177,9 @@ class TtlField(DateTimeField):
     def whole_in_key(self) -> bool:  # type: ignore[override]
         return not self.javascript_safe  # the shared format divides the seconds
 
-    decode_expr = "_EPOCH + _timedelta(seconds=_int({N}))"
-    encode_expr = '{{"N": str(({v} - _EPOCH) // _SECOND)}}'
-    max_length_expr = "64"
+    decode_expr: str | None = "_EPOCH + _timedelta(seconds=_int({N}))"
+    encode_expr: str | None = '{{"N": str(({v} - _EPOCH) // _SECOND)}}'
+    max_length_expr: str | None = "64"
 
     def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> TtlField:
         twin = super().bind(name, model, attribute, nullable=True)
@@ -215,7 +215,7 @@ class MomentTextField(BaseDateTimeField):
     """An aware `datetime` in UTC inside a document, stored as an ISO 8601 string with microseconds."""
 
     can_be_key = False
-    code = "S"
+    code: str | None = "S"
 
     def normalise(self, value: Any) -> datetime:
         return self._aware(value)

@@ -267,7 +267,7 @@ class JsonField(Field):
     """Any JSON value, stored as one string."""
 
     can_be_key = False
-    code = "S"
+    code: str | None = "S"
 
     def fits(self, annotation: object) -> bool:
         return True

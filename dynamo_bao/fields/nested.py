@@ -75,7 +75,7 @@ class NestedField(Field):
     can_be_key = False
     ordered = False
     is_bounded = False
-    code = "M"
+    code: str | None = "M"
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class NestedField(Field):
         self.cls = cls
         self.whole = whole
         self.numbers = numbers
-        self.needs_annotation = cls is None
+        self.needs_annotation: bool = cls is None
         self.scope: Mapping[str, object] | None = None
         self.members: Mapping[str, Member] = {}
 

@@ -61,11 +61,11 @@ class IntegerField(Field):
         choices: the allowed numbers.
     """
 
-    python_types = (int,)
-    code = "N"
-    decode_expr = "_int({N})"
-    encode_expr = '{{"N": str({v})}}'
-    max_length_expr = "64"
+    python_types: tuple[type, ...] = (int,)
+    code: str | None = "N"
+    decode_expr: str | None = "_int({N})"
+    encode_expr: str | None = '{{"N": str({v})}}'
+    max_length_expr: str | None = "64"
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class IntegerField(Field):
         super().__init__(**options)
         self.minimum = minimum
         self.maximum = maximum
-        self.choices = tuple(choices) if choices is not None else None
+        self.choices: tuple[int, ...] | None = tuple(choices) if choices is not None else None
 
     def rules(self) -> tuple[Rule, ...]:
         rules = [_JAVASCRIPT_INTEGER if self.javascript_safe else _STORABLE_INTEGER]
@@ -152,11 +152,11 @@ class FloatField(Field):
         precision: the number of decimal places. Values are rounded half away from zero.
     """
 
-    python_types = (float,)
-    code = "N"
-    decode_expr = "float({N})"
-    encode_expr = '{{"N": _float_text({v}) if {v}.is_integer() else repr({v})}}'
-    max_length_expr = "64"
+    python_types: tuple[type, ...] = (float,)
+    code: str | None = "N"
+    decode_expr: str | None = "float({N})"
+    encode_expr: str | None = '{{"N": _float_text({v}) if {v}.is_integer() else repr({v})}}'
+    max_length_expr: str | None = "64"
 
     def __init__(
         self,
@@ -208,11 +208,11 @@ class FloatField(Field):
 class DecimalField(Field):
     """A `decimal.Decimal` of up to 38 significant digits. It accepts an `int`."""
 
-    python_types = (Decimal,)
-    code = "N"
-    decode_expr = "_Decimal({N})"
-    encode_expr = '{{"N": _number_text({v})}}'
-    max_length_expr = "64"
+    python_types: tuple[type, ...] = (Decimal,)
+    code: str | None = "N"
+    decode_expr: str | None = "_Decimal({N})"
+    encode_expr: str | None = '{{"N": _number_text({v})}}'
+    max_length_expr: str | None = "64"
 
     def rules(self) -> tuple[Rule, ...]:
         return (_STORABLE_DECIMAL,)
@@ -249,11 +249,11 @@ class NumberField(Field):
     """
 
     can_be_key = False
-    code = "N"
+    code: str | None = "N"
 
     def __init__(self, annotation: object, **options: Unpack[FieldOptions]) -> None:
         super().__init__(**options)
-        self.types = typing.get_args(annotation)
+        self.types: tuple[Any, ...] = typing.get_args(annotation)
 
     def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> NumberField:
         twin = super().bind(name, model, attribute, nullable=nullable)

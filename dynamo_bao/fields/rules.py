@@ -56,9 +56,9 @@ class Rule:
         is_of_texts: bool = False,
     ) -> None:
         self._fault = fault
-        self.expr = expr
+        self.expr: str | None = expr
         self.test = self._compile_test if test is None else test
-        self.is_of_texts = is_of_texts
+        self.is_of_texts: bool = is_of_texts
 
     def _compile_test(self, value: Any) -> object:
         """The test by `expr`. It is compiled at the first value."""

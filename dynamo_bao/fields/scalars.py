@@ -18,13 +18,13 @@ from dynamo_bao.runtime.compat import Unpack
 class BinaryField(Field):
     """`bytes`; accepts `bytearray` and `memoryview`. Cannot be a key."""
 
-    python_types = (bytes,)
-    code = "B"
+    python_types: tuple[type, ...] = (bytes,)
+    code: str | None = "B"
     supports_begins_with = True
     can_be_key = False
-    decode_expr = "{B}"
-    encode_expr = '{{"B": {v}}}'
-    max_length_expr = "len({v})"
+    decode_expr: str | None = "{B}"
+    encode_expr: str | None = '{{"B": {v}}}'
+    max_length_expr: str | None = "len({v})"
 
     def normalized_expr(self) -> str | None:
         return "type({v}) is bytes"
@@ -54,7 +54,7 @@ class EnumField(Field):
         enum_type: the enumeration; by default the annotation.
     """
 
-    python_types = (enum.Enum,)
+    python_types: tuple[type, ...] = (enum.Enum,)
 
     @property
     def supports_begins_with(self) -> bool:  # type: ignore[override]
@@ -67,7 +67,7 @@ class EnumField(Field):
     ) -> None:
         super().__init__(**options)
         self.enum_type = enum_type
-        self.needs_annotation = enum_type is None
+        self.needs_annotation: bool = enum_type is None
 
     def with_annotation(self, annotation: Any, scope: Mapping[str, object] | None = None) -> Field:
         if self.enum_type is not None:
@@ -130,12 +130,12 @@ class EnumField(Field):
 class BooleanField(Field):
     """A `bool`. Other values, such as 0 and 1, are not accepted."""
 
-    python_types = (bool,)
-    code = "BOOL"
+    python_types: tuple[type, ...] = (bool,)
+    code: str | None = "BOOL"
     ordered = False
-    decode_expr = "{BOOL}"
-    encode_expr = '{{"BOOL": {v}}}'
-    max_length_expr = "1"
+    decode_expr: str | None = "{BOOL}"
+    encode_expr: str | None = '{{"BOOL": {v}}}'
+    max_length_expr: str | None = "1"
 
     def fits(self, annotation: object) -> bool:
         return annotation in (bool, Any, object)

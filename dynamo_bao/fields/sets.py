@@ -48,7 +48,7 @@ class SetField(Field):
         container: the class of the values, `set` or `frozenset`.
     """
 
-    python_types = (set, frozenset)
+    python_types: tuple[type, ...] = (set, frozenset)
     can_be_key = False
     ordered = False
     is_hashable = False
@@ -213,11 +213,11 @@ class StringSetField(SetField):
 
     needs_annotation = False
     member_types: frozenset[Any] | None = frozenset((str, Any))
-    code = "SS"
-    decode_expr = "set({SS})"
-    encode_expr = '{{"SS": sorted({v})}}'
-    empty_expr = "not {v}"
-    max_length_expr = 'len("".join({v}))'
+    code: str | None = "SS"
+    decode_expr: str | None = "set({SS})"
+    encode_expr: str | None = '{{"SS": sorted({v})}}'
+    empty_expr: str | None = "not {v}"
+    max_length_expr: str | None = 'len("".join({v}))'
     copy_expr = "{v}.copy()"
 
     def __init__(
@@ -291,8 +291,8 @@ class NumberSetField(SetField):
     """
 
     needs_annotation = False
-    code = "NS"
-    member_types = frozenset((int, float, Decimal, Any))
+    code: str | None = "NS"
+    member_types: frozenset[Any] | None = frozenset((int, float, Decimal, Any))
 
     def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
         if len(typing.get_args(annotation)) == 1 and _member_types(annotation) & {int, float, Decimal}:
@@ -326,8 +326,8 @@ class BinarySetField(SetField):
     """A `set` of `bytes`. The empty set is stored as no attribute."""
 
     needs_annotation = False
-    code = "BS"
-    member_types = frozenset((bytes, Any))
+    code: str | None = "BS"
+    member_types: frozenset[Any] | None = frozenset((bytes, Any))
 
     def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
         super().set_element_types(set[bytes], scope)

@@ -38,11 +38,11 @@ class StringField(Field):
     """
 
     python_types: tuple[type, ...] = (str,)
-    code = "S"
+    code: str | None = "S"
     supports_begins_with = True
-    decode_expr = "{S}"
-    encode_expr = '{{"S": {v}}}'
-    max_length_expr = "len({v})"
+    decode_expr: str | None = "{S}"
+    encode_expr: str | None = '{{"S": {v}}}'
+    max_length_expr: str | None = "len({v})"
 
     def __init__(
         self,
@@ -56,8 +56,8 @@ class StringField(Field):
         super().__init__(**options)
         self.max_length = max_length
         self.min_length = min_length
-        self.pattern = None if pattern is None else _compiled(pattern)
-        self.choices = None if choices is None else _choices_tuple(choices)
+        self.pattern: re.Pattern[str] | None = None if pattern is None else _compiled(pattern)
+        self.choices: tuple[str, ...] | None = None if choices is None else _choices_tuple(choices)
 
     def rules(self) -> tuple[Rule, ...]:
         rules = [UNICODE]
@@ -166,12 +166,12 @@ class UuidField(Field):
         auto_assign: whether the constructor creates a random UUID if it gets none.
     """
 
-    python_types = (uuid.UUID,)
-    code = "S"
+    python_types: tuple[type, ...] = (uuid.UUID,)
+    code: str | None = "S"
     supports_begins_with = True
-    decode_expr = "_UUID({S})"
-    encode_expr = '{{"S": str({v})}}'
-    max_length_expr = "36"
+    decode_expr: str | None = "_UUID({S})"
+    encode_expr: str | None = '{{"S": str({v})}}'
+    max_length_expr: str | None = "36"
 
     def __init__(
         self,

@@ -79,8 +79,8 @@ class HasManyDeclaration:
         self.index = index
         self.through = through
         self._model = model
-        self.name = ""
-        self.owner = ""
+        self.name: str = ""
+        self.owner: str = ""
 
     def __set_name__(self, owner: type[object], name: str) -> None:
         self.name, self.owner = name, owner.__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from dynamo_bao.dynamodb.expressions.conditions import Condition
 from dynamo_bao.dynamodb.expressions.parser import OperandError, operation, size_compared
@@ -71,7 +71,8 @@ class FieldPath(PathLike):
     def __ge__(self, value: object) -> Condition:
         return self._is("$gte", value)
 
-    __hash__ = object.__hash__  # by object: the result of == is a condition, not a bool
+    def __hash__(self) -> int:
+        return object.__hash__(self)  # by object: the result of == is a condition, not a bool
 
     def between(self, low: object, high: object) -> Condition:
         """``low <= field <= high``."""
@@ -145,4 +146,4 @@ class SizePath:
     def __ge__(self, number: object) -> Condition:
         return size_compared(self.path, "$gte", number)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]

@@ -81,8 +81,8 @@ class TextKeyBuilder:
         takes_any = valid_expr_of(fields[0]) == StringField().valid_expr()
         self._is_valid = None if takes_any else _validity_of(fields[0])
         self._leads = PerTenant(lambda tenant: f"{tenant_mark(tenant)}{prefix}#")
-        self.of_tenant = PerTenant(self._key_maker)
-        self.stored = PerTenant(self._stored_reader)
+        self.of_tenant: PerTenant[KeyFunction] = PerTenant(self._key_maker)
+        self.stored: PerTenant[IdentityOf] = PerTenant(self._stored_reader)
 
     @classmethod
     def of(cls, prefix: str, fields: Sequence[Field], key_format: str) -> TextKeyBuilder | None:

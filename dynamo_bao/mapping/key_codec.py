@@ -74,11 +74,11 @@ class KeyCodec:
         self._key_format = key_format
         key_fields = [part.field for part in (primary.partition, primary.sort) if part.field is not None]
         self._fields: dict[str, Field] = {field.name: field for field in key_fields}
-        self.names = tuple(self._fields)
+        self.names: tuple[str, ...] = tuple(self._fields)
         has_partition = primary.partition.field is not None
         texts = TextKeyBuilder.of(prefix, key_fields, key_format) if has_partition else None
         self._texts = texts
-        self.are_texts = texts is not None
+        self.are_texts: bool = texts is not None
         self.of_text: PerTenant[KeyFunction] = (
             PerTenant(lambda tenant: no_fast_key) if texts is None else texts.of_tenant
         )

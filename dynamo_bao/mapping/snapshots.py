@@ -32,7 +32,7 @@ class StoredItem:
     __slots__ = ("_keys", "_schema", "_values", "item")
 
     def __init__(self, schema: Schema, keys: Mapping[str, object], item: Item) -> None:
-        self.item = item
+        self.item: Item = item
         self._schema = schema
         self._keys = keys
         self._values: Mapping[str, Any] | None = None
@@ -91,7 +91,8 @@ class LoadedSnapshot(StoredItem):
     def __init__(
         self, schema: Schema, keys: Mapping[str, object], item: Item, handed: HandedOutValues | None
     ) -> None:
-        self.item, self._schema, self._keys = item, schema, keys
+        self.item: Item = item
+        self._schema, self._keys = schema, keys
         self._values, self._handed = None, handed
         self.accepted: dict[str, object] = {}
         self.differing: Mapping[str, object] | None = None

@@ -68,7 +68,7 @@ from dynamo_bao.session.bindings import MANAGER, Block
 from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.session.state import Instance
 
-log = standard_logging.getLogger("dynamo_bao.manager")
+log: standard_logging.Logger = standard_logging.getLogger("dynamo_bao.manager")
 
 M = TypeVar("M", bound=Instance)
 
@@ -120,7 +120,7 @@ class Manager:
         self.settings = settings
         self._has_table_from_settings = False
         self._replaces_others = False
-        self.models = ModelNames(self)
+        self.models: ModelNames = ModelNames(self)
         self._naive_datetimes = settings.word("db", "naive_datetimes", NAIVE_WAYS)
         self._lock = threading.RLock()
         self._repositories: dict[type[Instance], Repository[Any]] = {}

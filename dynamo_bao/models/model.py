@@ -118,9 +118,9 @@ class Model(ModelOperations):
     fields: ClassVar[FieldPaths]
     """The model's fields for expressions: ``User.fields.age >= 25``."""
 
-    create = Create()
-    delete = Delete()
-    __pydantic_serializer__ = Serializer()
+    create: ClassVar[Create] = Create()
+    delete: ClassVar[Delete] = Delete()
+    __pydantic_serializer__: ClassVar[Serializer] = Serializer()
 
     def __init_subclass__(cls, *, is_lazy_class: bool = False, **options: object) -> None:
         super().__init_subclass__()

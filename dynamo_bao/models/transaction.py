@@ -31,7 +31,7 @@ from dynamo_bao.writes.plans import ItemRef
 from dynamo_bao.writes.transact import run_transaction
 from dynamo_bao.writes.transaction_errors import transaction_failed
 
-log = logging.getLogger("dynamo_bao.transaction")
+log: logging.Logger = logging.getLogger("dynamo_bao.transaction")
 
 
 class Transaction:
@@ -46,7 +46,7 @@ class Transaction:
         self.session = session
         self._changes: list[Change] = []
         self._changes_by_item: dict[object, Change] = {}
-        self.is_open = True
+        self.is_open: bool = True
 
     def require(self, instance: Instance, condition: ConditionLike = None) -> None:
         """Requires that an item which the transaction does not write is stored and fulfils a condition.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from dynamo_bao.fields.json_forms import JsonForm, json_form
 
@@ -30,7 +30,7 @@ def _list_serializer() -> object:
 class ListAnswer:
     """A sequence of instances that is a list in answers: ``-> QueryResult[User]`` is what ``-> list[User]`` is."""
 
-    __pydantic_serializer__ = ListSerializer()
+    __pydantic_serializer__: ClassVar[ListSerializer] = ListSerializer()
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError

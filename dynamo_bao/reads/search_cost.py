@@ -14,7 +14,7 @@ from dynamo_bao.reads.bucket_reader import Page
 from dynamo_bao.runtime.call_site import calling_line
 from dynamo_bao.runtime.log_fields import log_fields
 
-log = logging.getLogger("dynamo_bao.search")
+log: logging.Logger = logging.getLogger("dynamo_bao.search")
 
 WARNING_UNITS = 1_000
 """A search that consumes this many read units logs a warning."""
@@ -43,8 +43,8 @@ class SearchCost:
         self._start_time = database.transport.clock.now()
         self._has_estimate = False
         self._has_warned = False
-        self.entries = 0
-        self.read_units = 0.0
+        self.entries: int = 0
+        self.read_units: float = 0.0
 
     def add(self, pages: Sequence[Page], *, is_last: bool) -> None:
         """Counts pages.

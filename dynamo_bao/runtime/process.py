@@ -19,8 +19,8 @@ class _Process:
     """
 
     def __init__(self) -> None:
-        self.token = object()
-        self.lock = threading.Lock()
+        self.token: object = object()
+        self.lock: threading.Lock = threading.Lock()
         self._after_fork: list[Callable[[], None]] = []
 
     def renew(self) -> None:
@@ -34,7 +34,7 @@ class _Process:
         self._after_fork.append(callback)
 
 
-this_process = _Process()
+this_process: _Process = _Process()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=this_process.renew)

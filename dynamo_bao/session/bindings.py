@@ -57,11 +57,11 @@ class Link:
         parent: Link | None,
         entry: Callable[[], Any],
     ) -> None:
-        self.kind = kind
-        self.value = value
-        self.owner = owner
-        self.parent = parent
-        self.entry = entry
+        self.kind: str = kind
+        self.value: Any = value
+        self.owner: ExecutionContext | None = owner
+        self.parent: Link | None = parent
+        self.entry: Callable[[], Any] = entry
         self.session: Link | None
         self.tenant: Link | None
         if parent is None:
@@ -225,9 +225,9 @@ class Entry:
     __slots__ = ("__weakref__", "is_over", "links", "value")
 
     def __init__(self, value: Any = None) -> None:
-        self.value = value
+        self.value: Any = value
         self.links: list[Link] = []
-        self.is_over = False
+        self.is_over: bool = False
 
     def _release(self) -> None:
         """Releases its resources at the end. It may be called again."""
@@ -295,9 +295,9 @@ class Block(Entry, Generic[R]):
     def __init__(self, subject: Any = None) -> None:
         self._subject = subject
         self._inner_blocks: list[Block[R]] | None = None
-        self.value = None
-        self.links = []
-        self.is_over = True
+        self.value: Any = None
+        self.links: list[Link] = []
+        self.is_over: bool = True
 
     def _begin(self) -> R:
         """Makes the binding, and returns the object that the block yields."""
@@ -523,7 +523,7 @@ class Steps:
     __slots__ = ("_entry", "_is_running", "_top", "owner")
 
     def __init__(self, entry: Entry | None = None) -> None:
-        self.owner = ExecutionContext()
+        self.owner: ExecutionContext = ExecutionContext()
         self.owner.runs_as = current_execution_context()
         self._entry = Entry() if entry is None else entry
         self._top: Link | None = None

@@ -34,7 +34,7 @@ class ExecutionContext:
         return self is running_owner or self.runs_as is running_owner
 
 
-threads = threading.local()
+threads: threading.local = threading.local()
 """Of the running thread: its `owner`, and the owners `by_task` of the tasks and greenlets that ran in it."""
 
 

@@ -46,7 +46,7 @@ class Flush:
         require_open: Callable[[], object] = lambda: None,
     ) -> None:
         self._require_open = require_open
-        self.unresolved = list(queries)
+        self.unresolved: list[PendingQuery] = list(queries)
         self._kind = kind
         self._rounds = rounds
         self._related: list[Instance] = []

@@ -56,7 +56,7 @@ class IdentityMap:
         self._order: dict[ItemKey, None] = {}  # the strong instances, oldest first, if there is a `most`
         self.strong: defaultdict[ModelMapper, dict[Key, Instance]] = defaultdict(dict)
         self._weak: MutableMapping[ItemKey, Instance] = {} if most is None else weakref.WeakValueDictionary()
-        self.is_strong = most is None
+        self.is_strong: bool = most is None
 
     def get(self, key: ItemKey) -> Instance | None:
         """The instance for `key`, or None."""

@@ -49,7 +49,7 @@ class SessionInstances:
         self._session: InstanceSession | None = session
         self._stats = stats
         self._identity = IdentityMap(max_cached)
-        self.lookups = Lookups()
+        self.lookups: Lookups = Lookups()
         self._deleted: dict[ItemKey, weakref.ref[Instance]] = {}
 
     def __len__(self) -> int:

@@ -32,8 +32,8 @@ class Operation:
 
     def __init__(self, lock: OperationLock) -> None:
         self._lock = lock
-        self.caller = _caller()
-        self.is_over = False
+        self.caller: object = _caller()
+        self.is_over: bool = False
 
     def __enter__(self) -> None:
         self._lock.begin(self)

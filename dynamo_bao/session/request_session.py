@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dynamo_bao.errors import ConcurrencyError
 from dynamo_bao.session.bindings import SESSION, TRANSACTION, Entry, Link, bound_values
@@ -51,7 +51,7 @@ class RequestOwnership(SessionOwnership):
 
     def __init__(self, patience: Callable[[], float]) -> None:
         super().__init__()
-        self.lock = OperationLock(patience)
+        self.lock: OperationLock = OperationLock(patience)
 
     def operation(self) -> AbstractContextManager[None]:
         """A block in which one operation runs, after those of other threads.
@@ -150,13 +150,14 @@ class RequestSession(Session):
         self._loader = _RequestLoader(ownership, self._instances, self._rounds, settings)
         self._partitions = _RequestPartitions(settings.max_cached, ownership.lock)
 
-    refresh = one_at_a_time(Session.refresh)
-    expunge = one_at_a_time(Session.expunge)
-    clear = one_at_a_time(Session.clear)
-    add = one_at_a_time(Session.add)
-    delete = one_at_a_time(Session.delete)
-    commit = one_at_a_time(Session.commit)
-    rollback = one_at_a_time(Session.rollback)
+    if not TYPE_CHECKING:  # checkers see the methods of `Session`
+        refresh = one_at_a_time(Session.refresh)
+        expunge = one_at_a_time(Session.expunge)
+        clear = one_at_a_time(Session.clear)
+        add = one_at_a_time(Session.add)
+        delete = one_at_a_time(Session.delete)
+        commit = one_at_a_time(Session.commit)
+        rollback = one_at_a_time(Session.rollback)
 
     def close(self) -> None:
         """Ends the session, without waiting. The replies of a round that is running are dropped."""

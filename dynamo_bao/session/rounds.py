@@ -24,7 +24,7 @@ from dynamo_bao.session.budget import Budget
 from dynamo_bao.session.query_kinds import PrefetchFigures
 from dynamo_bao.session.stats import Stats
 
-log = logging.getLogger("dynamo_bao.session")
+log: logging.Logger = logging.getLogger("dynamo_bao.session")
 
 MAX_HISTORY = 1000
 """How many rounds a session remembers for its trace."""

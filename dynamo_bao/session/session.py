@@ -32,7 +32,7 @@ from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite, UnitOfWork
 
-log = logging.getLogger("dynamo_bao.session")
+log: logging.Logger = logging.getLogger("dynamo_bao.session")
 
 
 class Collecting(Protocol):
@@ -99,7 +99,7 @@ class Session:
     # _persister: the write side
 
     def __init__(self, settings: SessionSettings, persister: Persister) -> None:
-        self.stats = Stats()
+        self.stats: Stats = Stats()
         self.settings = settings
         self._ownership = SessionOwnership()
         self._instances = SessionInstances(self, self.stats, settings.max_cached)
@@ -447,7 +447,7 @@ class SessionMaker:
     __slots__ = ("_persister", "settings")
 
     def __init__(self, settings: SessionSettings, persister: Persister) -> None:
-        self.settings = settings
+        self.settings: SessionSettings = settings
         self._persister = persister
 
     def __call__(self) -> Session:

@@ -68,13 +68,13 @@ class SessionSettings:
         _require_count("query_limit", query_limit)
         if max_cached is not None:
             _require_count("max_cached", max_cached)
-        self.deadline = deadline
-        self.max_concurrency = max_concurrency
+        self.deadline: float | None = deadline
+        self.max_concurrency: int | None = max_concurrency
         self.fetch = fetch
-        self.peer_limit = peer_limit
-        self.query_limit = query_limit
-        self.max_cached = max_cached
-        self.max_throttled_calls = (
+        self.peer_limit: int = peer_limit
+        self.query_limit: int = query_limit
+        self.max_cached: int | None = max_cached
+        self.max_throttled_calls: float | None = (
             None
             if max_throttled_calls is None
             else checked_throttled_calls(max_throttled_calls, "max_throttled_calls")

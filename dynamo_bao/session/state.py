@@ -46,7 +46,7 @@ class PeerGroup:
 
     def __init__(self, members: Iterable[Instance], is_page: bool = False) -> None:
         self._members = list(map(weakref.ref, members))
-        self.is_page = is_page
+        self.is_page: bool = is_page
 
     def add(self, member: Instance) -> None:
         """Adds an instance to the group."""
@@ -73,9 +73,9 @@ class RelationOrigin:
     __slots__ = ("field", "group", "model")
 
     def __init__(self, group: PeerGroup | None, field: str, model: str) -> None:
-        self.group = group
-        self.field = field
-        self.model = model
+        self.group: PeerGroup | None = group
+        self.field: str = field
+        self.model: str = model
 
 
 @frozen

@@ -16,7 +16,7 @@ from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.runtime.records import define, frozen
 from dynamo_bao.session.state import Instance, ModelMapper
 
-log = logging.getLogger("dynamo_bao.session")
+log: logging.Logger = logging.getLogger("dynamo_bao.session")
 
 
 class PendingWrite(NamedTuple):

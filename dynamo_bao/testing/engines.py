@@ -64,7 +64,7 @@ class SharedEngine:
     """
 
     def __init__(self, endpoint_url: str | None = None) -> None:
-        self.endpoint_url = endpoint_url or None
+        self.endpoint_url: str | None = endpoint_url or None
         if self.endpoint_url is None:
             self._transport: Transport = embedded_transport()
         else:
@@ -72,7 +72,7 @@ class SharedEngine:
             self._transport = boto_transport(
                 region=REGION, endpoint_url=self.endpoint_url, credentials=dict(CREDENTIALS)
             )
-        self.transport = SharedTransport(self._transport)
+        self.transport: SharedTransport = SharedTransport(self._transport)
 
     @contextmanager
     def fresh(self, models: ModelsArgument = None, **options: Any) -> Iterator[Manager]:

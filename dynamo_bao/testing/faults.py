@@ -99,7 +99,7 @@ class _FaultySender:
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
         self._next: Callable[[], Fault | None] = lambda: None
-        self.attempts = 0
+        self.attempts: int = 0
 
     def set(self, faults: Fault | Iterable[Fault | None]) -> None:
         if callable(faults):

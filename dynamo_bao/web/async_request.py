@@ -109,7 +109,7 @@ class AsyncRequest(Request):
             UncommittedChangesError: for uncommitted work of any other response, which must not be sent then.
         """
         self.session._work.require_committed(failure_of(status))
-        self.status = status
+        self.status: str | None = status
 
     def close(self, error: BaseException | None = None) -> None:
         """Ends the request. Further calls do nothing.

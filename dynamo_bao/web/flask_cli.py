@@ -57,7 +57,7 @@ def _models_of_the_app(ctx: click.Context) -> list[str]:
     return sorted({model.__module__ for model in all_models()})
 
 
-commands = _Commands(
+commands: _Commands = _Commands(
     "bao",
     help="The table and the models of dynamo_bao, as the command bao.",
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -85,13 +85,13 @@ class Position(NamedTuple):
     info: GraphQLResolveInfo[Any]
     path: Path
 
-    @property
-    def type(self) -> GraphQLOutputType:
-        """The type of the values at this place."""
-        value_type, path = self.info.return_type, self.path
-        while isinstance(path.key, int) and path.prev is not None:  # in a list, or in a list of lists
-            value_type, path = _inner_type(value_type), path.prev
-        return value_type
+
+def _type_at(position: Position) -> GraphQLOutputType:
+    """The type of the values at a place."""
+    value_type, path = position.info.return_type, position.path
+    while isinstance(path.key, int) and path.prev is not None:  # in a list, or in a list of lists
+        value_type, path = _inner_type(value_type), path.prev
+    return value_type
 
 
 @frozen(eq=False)
@@ -244,7 +244,7 @@ class LevelExecutor(Executor):
     def _completed(self, waiting: Waiting, value: object) -> object:
         position = waiting.position
         return super().complete_value(
-            position.type, position.nodes, position.info, position.path, value, *waiting.rest
+            _type_at(position), position.nodes, position.info, position.path, value, *waiting.rest
         )
 
     def _put_outcomes(self, data: Response, level: Sequence[Waiting], outcomes: Sequence[object]) -> None:
@@ -283,10 +283,10 @@ class LevelExecutor(Executor):
     def _add_error(self, error: Exception, position: Position) -> None:
         """Adds an error to the response, or raises it with its path if the position cannot be null."""
         if HAS_EXECUTOR:
-            self.handle_field_error(error, position.type, position.nodes, position.path)
+            self.handle_field_error(error, _type_at(position), position.nodes, position.path)
         else:
             located = located_error(error, position.nodes, position.path.as_list())
-            self.handle_field_error(located, position.type, position.path)
+            self.handle_field_error(located, _type_at(position), position.path)
 
 
 def _position_of(arguments: Sequence[Any]) -> Position:

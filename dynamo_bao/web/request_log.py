@@ -16,7 +16,7 @@ from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace, count_text
 from dynamo_bao.web.request_session import Request
 
-log = logging.getLogger("dynamo_bao.web")
+log: logging.Logger = logging.getLogger("dynamo_bao.web")
 
 
 def name_of(environ: Mapping[str, object]) -> str:

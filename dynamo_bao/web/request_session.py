@@ -13,7 +13,7 @@ from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.tenancy import EXEMPT
 
-log = logging.getLogger("dynamo_bao.web")
+log: logging.Logger = logging.getLogger("dynamo_bao.web")
 
 P = ParamSpec("P")
 R = TypeVar("R")

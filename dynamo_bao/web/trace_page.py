@@ -14,7 +14,7 @@ from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.web.request_log import RequestSummary
 
-log = logging.getLogger("dynamo_bao.web")
+log: logging.Logger = logging.getLogger("dynamo_bao.web")
 
 KEPT_VISITS = 50
 """How many requests the page shows."""

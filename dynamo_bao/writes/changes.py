@@ -91,10 +91,10 @@ class Change:
     assumed: Assumed = NOTHING_ASSUMED
     transaction: Collecting | None = None
     after_hooks: tuple[Callable[[Any], object], ...] = ()
-    overwrite = False
-    creates_or_deletes = False
-    replanned = False
-    takes_row = False
+    overwrite: bool = False
+    creates_or_deletes: bool = False
+    replanned: bool = False
+    takes_row: bool = False
     first_plan: WritePlan | None = None
 
     def __init__(
@@ -212,7 +212,7 @@ class CreateChange(Change):
     """
 
     operation = "create"
-    creates_or_deletes = True
+    creates_or_deletes: bool = True
 
     _shared_states: Sequence[SharedState] = ()
     _replaced_instance: Instance | None = None
@@ -407,7 +407,7 @@ class UpdateChange(Change):
     """Changes fields of a stored item by its key."""
 
     operation = "update"
-    takes_row = True
+    takes_row: bool = True
 
     reread: Callable[[Change], Item]
     """Reads the item of the change, for a write that did not return it."""
@@ -446,8 +446,8 @@ class DeleteChange(Change):
     """Deletes an item by its key or its instance."""
 
     operation = "delete"
-    creates_or_deletes = True
-    takes_row = True
+    creates_or_deletes: bool = True
+    takes_row: bool = True
 
     def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
         return plan_delete(self.subject, stored_item, self.condition, self.assumed)
@@ -566,7 +566,7 @@ class SharedState:
         object.__setattr__(self._older, "__class__", class_for(state_of(self._older)))
 
 
-log = logging.getLogger("dynamo_bao.writes")
+log: logging.Logger = logging.getLogger("dynamo_bao.writes")
 
 
 class UpdateByKeyChange(UpdateChange):
@@ -582,7 +582,9 @@ class UpdateByKeyChange(UpdateChange):
         self, *arguments: object, changes: Mapping[str, object], defaults: Mapping[str, object]
     ) -> None:
         super().__init__(*arguments, changes=changes)
-        self.defaults = {name: value for name, value in defaults.items() if name not in changes}
+        self.defaults: dict[str, object] = {
+            name: value for name, value in defaults.items() if name not in changes
+        }
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return None if index.partition.name in self.defaults else super()._partitions_of(index)

@@ -8,6 +8,7 @@ stored item.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from attrs import evolve
 
@@ -53,8 +54,8 @@ class FieldShape(Shape):
 
     def __init__(self, field: Field) -> None:
         self._field = field
-        self.whole = field.is_unit
-        self.complete = isinstance(field, NestedField)
+        self.whole: bool = field.is_unit
+        self.complete: bool = isinstance(field, NestedField)
 
     def check(self, value: AttributeValue, label: str) -> None:
         if not self.complete:
@@ -73,7 +74,7 @@ class FieldShape(Shape):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FieldShape) and self._field is other._field
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
 
 @frozen

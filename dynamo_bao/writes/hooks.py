@@ -20,7 +20,7 @@ from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.state import Instance, allocate_instance
 
-log = logging.getLogger("dynamo_bao.hooks")
+log: logging.Logger = logging.getLogger("dynamo_bao.hooks")
 
 HOOKS = ("before_save", "after_save", "before_delete", "after_delete")
 

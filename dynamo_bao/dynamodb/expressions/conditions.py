@@ -6,7 +6,7 @@ neutral; equal nestings are flattened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NoReturn
 
@@ -26,7 +26,7 @@ class Attribute:
     steps: Steps = ()
 
 
-attribute_of = lru_cache(maxsize=4096)(Attribute)
+attribute_of: Callable[[str], Attribute] = lru_cache(maxsize=4096)(Attribute)
 """Returns a whole attribute by its stored name. There are few names, and each save needs some of them."""
 
 Path = str | Steps | Attribute

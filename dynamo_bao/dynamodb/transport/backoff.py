@@ -40,9 +40,9 @@ class Backoff:
         self._deadline = deadline
         self._waits = 0
         self._places: tuple[Place, ...] = ()
-        self.attempts = 1
-        self.waited = 0.0
-        self.crowded = False
+        self.attempts: int = 1
+        self.waited: float = 0.0
+        self.crowded: bool = False
 
     def __enter__(self) -> Backoff:
         return self

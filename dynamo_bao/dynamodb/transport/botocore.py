@@ -216,7 +216,7 @@ class BotocoreSender:
         self._read_timeout = read_timeout
         self._is_users = is_users
         self.lenient = lenient
-        self.seen_ids = SeenIds()
+        self.seen_ids: SeenIds = SeenIds()
         self._handle: ClientHandle | None = None
         self._process: object = None
         self._session: DirectSession | None = None

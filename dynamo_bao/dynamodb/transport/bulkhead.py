@@ -54,7 +54,7 @@ class Bulkhead:
         self._calls.clear()
 
 
-throttled_calls = Bulkhead()
+throttled_calls: Bulkhead = Bulkhead()
 """The waiting calls of this process."""
 
 this_process.after_fork(throttled_calls.forget)

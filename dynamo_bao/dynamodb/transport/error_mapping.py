@@ -104,7 +104,7 @@ class TransactionCancelled(TransactionError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, reasons)
-        self.items = tuple(items)
+        self.items: tuple[Item | None, ...] = tuple(items)
         self.repeated = False
         self.retry_after = retry_after
 

@@ -64,11 +64,11 @@ class HttpReply:
     def __init__(
         self, status: int, headers: dict[str, str], body: bytes, reason: str = "", is_alone: bool = True
     ) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.reason = reason
-        self.is_alone = is_alone
+        self.status: int = status
+        self.headers: dict[str, str] = headers
+        self.body: bytes = body
+        self.reason: str = reason
+        self.is_alone: bool = is_alone
         self.lease: tuple[Connections, Connection] | None = None
 
     def settle(self, is_trusted: bool) -> None:

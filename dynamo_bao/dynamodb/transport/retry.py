@@ -89,7 +89,7 @@ class RetryingTransport:
 
     def __init__(self, wire: RequestSender, clock: Clock | None = None) -> None:
         self.wire = wire
-        self.clock = clock or Clock()
+        self.clock: Clock = clock or Clock()
 
     def close(self) -> None:
         self.wire.close()

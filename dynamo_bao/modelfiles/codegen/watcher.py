@@ -14,7 +14,7 @@ from dynamo_bao.modelfiles.codegen.package_writer import Generated, StrPath, gen
 from dynamo_bao.modelfiles.reader import SUFFIXES
 from dynamo_bao.runtime.log_fields import log_fields
 
-log = logging.getLogger("dynamo_bao.codegen")
+log: logging.Logger = logging.getLogger("dynamo_bao.codegen")
 
 DEBOUNCE_MS: Final = 300
 POLL_MS: Final = 1000
