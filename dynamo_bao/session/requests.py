@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
+from dynamo_bao.dynamodb.transport.multiplex import answered, starter_of
 from dynamo_bao.session.ownership import Flushing
 from dynamo_bao.session.rounds import Round, start_round
 from dynamo_bao.session.session import Session
@@ -51,7 +52,31 @@ def send(
         return current_round.send(database, request, deadline, about)
 
 
-def run_at_once(session: Session, database: Database, calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Runs calls that each send requests, within the session's concurrency, and returns their results."""
+def run_at_once(
+    session: Session,
+    database: Database,
+    calls: Sequence[Callable[[], T]],
+    first_requests: Sequence[Request] = (),
+    on_start: Callable[[int], object] = int,
+) -> list[T]:
+    """Runs calls that each send requests, within the session's concurrency, and returns their results.
+
+    Args:
+        calls: what to run.
+        first_requests: the first request of each call, if they are known. Those are sent without threads if possible.
+        on_start: called with the number of a call before its first request is sent.
+    """
+    at_once = session.settings.concurrency_at(database)
     with Flushing(session._ownership):
-        return database.pool.run(calls, session.settings.concurrency_at(database))
+        start = None
+        if len(first_requests) > 1:
+            most = min(at_once, len(calls))
+            start = starter_of(database.transport, most, deadline_of(session, database))
+        if start is None:
+            return database.pool.run(calls, at_once)
+        results = answered(start, first_requests, calls, at_once, on_start)
+        rest = [number for number in range(len(calls)) if number not in results]
+        if rest:
+            further_results = database.pool.run([calls[number] for number in rest], at_once)
+            results.update(zip(rest, further_results, strict=True))
+        return [results[number] for number in range(len(calls))]

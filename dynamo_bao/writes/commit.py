@@ -40,7 +40,6 @@ from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite
 from dynamo_bao.writes.bulk_insert import BulkInsert, has_generated_key
 from dynamo_bao.writes.change_factory import note_doubt, write_through
 from dynamo_bao.writes.changes import Change, CreateChange, DeleteChange
-from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.hooks import run_afterwards
 from dynamo_bao.writes.invalidation import invalidate, sessions_to_tell
 from dynamo_bao.writes.merge import combined
@@ -249,11 +248,15 @@ class Parts(Generic[T]):
         if error is not None:
             self._conclude(*self.so_far())
 
-    def write(self, session: Session, database: Database) -> list[T]:
-        """Makes all calls, several at a time, and returns their results in order."""
+    def write(self, session: Session, database: Database, first_requests: Sequence[Request] = ()) -> list[T]:
+        """Makes all calls, several at a time, and returns their results in order.
+
+        Args:
+            first_requests: the first request of each call, if they are known.
+        """
         session._work.report(self.figures)
         calls = [partial(self._call, number) for number in range(len(self._calls))]
-        return run_at_once(session, database, calls)
+        return run_at_once(session, database, calls, first_requests, self._begun.add)
 
     def _call(self, number: int) -> T:
         self._begun.add(number)
@@ -400,7 +403,7 @@ def _finish_early(
 def _commit_atomically(session: Session, changes: Sequence[Change], conclude: Conclude) -> CommitOutcome:
     database = changes[0].mapper.database
     outcome = CommitOutcome(database)
-    parts = Parts(lambda: [changes], [partial(_write_group, outcome, changes)], lambda *_: outcome, conclude)
+    parts = Parts(lambda: [changes], [_GroupWrite(changes, outcome).write], lambda *_: outcome, conclude)
     with parts, round_of(session, database, "commit") as opened:
         try:
             parts.write(session, database)
@@ -420,12 +423,14 @@ def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: C
     calls: list[Callable[[], CommitOutcome]] = [
         partial(_batch_outcome, batch, deadline_of(session, database)) for batch in plan.batches
     ]
-    calls += [partial(_group_outcome, group) for group in plan.groups]
+    groups = list(map(_GroupWrite, plan.groups))
+    calls += groups
     total, all_parts = CommitOutcome(database), [*plan.batches, *plan.groups]
     parts = Parts(lambda: all_parts, calls, lambda _, outcome: outcome, conclude)
     with parts, round_of(session, database, "commit") as opened:
         opened.sent_at_once(len(calls), session.settings.concurrency_at(database))
-        for part, members in zip(parts.write(session, database), all_parts, strict=True):
+        written = parts.write(session, database, _first_requests(groups, changes))
+        for part, members in zip(written, all_parts, strict=True):
             total.add(part)
             for request in part.request_outcomes:
                 labels = [str(change.subject) for change in members[:NAMED_KEYS]]
@@ -466,48 +471,80 @@ def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> CommitOutco
     return outcome
 
 
-def _group_outcome(changes: Sequence[Change]) -> CommitOutcome:
-    """Writes one change, or several that share unique values. Errors become outcomes."""
-    outcome = CommitOutcome(changes[0].mapper.database)
-    try:
-        _write_group(outcome, changes)
-    except Exception as error:
-        if is_foreign(error):
-            raise
-        if may_have_succeeded(error):
-            outcome.unknown = dict.fromkeys(changes, error)
-            return outcome
-        errors: Iterable[Exception | None] = error.errors if isinstance(error, TransactionError) else ()
-        reasons = list(errors) or [None] * len(changes)
-        outcome.failed = {change: reason or error for change, reason in zip(changes, reasons, strict=True)}
-    return outcome
+class _GroupWrite:
+    """The write of one change, or of several that share unique values. It is called to write them.
 
+    Args:
+        changes: the changes.
+        outcome: where their outcome is noted; None for a new one.
+    """
 
-def _write_group(outcome: CommitOutcome, changes: Sequence[Change]) -> None:
-    transport = outcome.database.transport
+    def __init__(self, changes: Sequence[Change], outcome: CommitOutcome | None = None) -> None:
+        self._changes = changes
+        self._outcome = CommitOutcome(changes[0].mapper.database) if outcome is None else outcome
+        self._send = partial(_send_for, self._outcome)  # not a method, which would make a cycle
+        self._writes = [write_through(change, self._send) for change in changes]
 
-    def send(request: Request, deadline: float) -> Reply:
-        started = transport.clock.now()
+    def __call__(self) -> CommitOutcome:
+        """Writes the changes. Errors become outcomes."""
+        changes, outcome = self._changes, self._outcome
         try:
-            reply = transport.send(request, deadline=deadline)
+            self.write()
         except Exception as error:
-            outcome.request_outcomes.append(FailedRequest(request, error, started))
-            raise
-        outcome.request_outcomes.append(reply)
-        return reply
+            if is_foreign(error):
+                raise
+            if may_have_succeeded(error):
+                outcome.unknown = dict.fromkeys(changes, error)
+                return outcome
+            errors: Iterable[Exception | None] = error.errors if isinstance(error, TransactionError) else ()
+            reasons = list(errors) or [None] * len(changes)
+            outcome.failed = {
+                change: reason or error for change, reason in zip(changes, reasons, strict=True)
+            }
+        return outcome
 
-    writes: list[WriteExecution] = [write_through(change, send) for change in changes]
-    if len(writes) == 1:
-        try:
-            outcome.stored = {changes[0]: writes[0].run(changes[0].stored_item)}
-        except BaseException as error:
-            note_doubt(changes[0], writes[0], error)
-            raise
-        return
-    for write, change in zip(writes, changes, strict=True):
-        write.begin(change.stored_item)
-    run_transaction(writes, send)
-    outcome.stored = dict.fromkeys(changes)
+    def first_request(self) -> Request:
+        """The first request of `write`, for a group of one change. It is planned now."""
+        return self._writes[0].prepare(self._changes[0].stored_item)
+
+    def write(self) -> None:
+        """Writes the changes."""
+        changes, writes = self._changes, self._writes
+        if len(writes) == 1:
+            try:
+                self._outcome.stored = {changes[0]: writes[0].run(changes[0].stored_item)}
+            except BaseException as error:
+                note_doubt(changes[0], writes[0], error)
+                raise
+            return
+        for write, change in zip(writes, changes, strict=True):
+            write.begin(change.stored_item)
+        run_transaction(writes, self._send)
+        self._outcome.stored = dict.fromkeys(changes)
+
+
+def _send_for(outcome: CommitOutcome, request: Request, deadline: float) -> Reply:
+    """Sends a request, and notes its reply or failure in an outcome."""
+    transport = outcome.database.transport
+    started = transport.clock.now()
+    try:
+        reply = transport.send(request, deadline=deadline)
+    except Exception as error:
+        outcome.request_outcomes.append(FailedRequest(request, error, started))
+        raise
+    outcome.request_outcomes.append(reply)
+    return reply
+
+
+def _first_requests(groups: Sequence[_GroupWrite], changes: Sequence[Change]) -> list[Request]:
+    """The first request of each group. Empty unless there are several groups, each of one change, for one client."""
+    clients = {id(change.mapper.database.transport) for change in changes}
+    if len(groups) < 2 or len(groups) != len(changes) or len(clients) > 1:
+        return []
+    try:
+        return [group.first_request() for group in groups]
+    except BaoError:  # it becomes the outcome of its group
+        return []
 
 
 # --- afterwards -----------------------------------------------------------------------------------------

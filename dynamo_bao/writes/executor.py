@@ -98,10 +98,17 @@ class WriteExecution:
     plan: WritePlan = field(init=False)
     is_unanswered: bool = field(default=False, init=False)
     _asked_again: bool = field(default=False, init=False)
+    _prepared: Request | None = field(default=None, init=False)
 
     def begin(self, stored_item: StoredItem | None) -> None:
         """Makes the first plan."""
         self.plan = self.plan_from(stored_item)
+
+    def prepare(self, stored_item: StoredItem | None) -> Request:
+        """Makes the first plan, and its request, which `run` sends."""
+        self.begin(stored_item)
+        self._prepared = self._request()
+        return self._prepared
 
     def run(self, stored_item: StoredItem | None) -> ReplyItem | None:
         """Plans and sends the write. If an assumption is wrong, it plans again from the stored item.
@@ -117,7 +124,8 @@ class WriteExecution:
             WriteOutcomeUnknownError: the reply was lost, and the write cannot be repeated safely.
         """
         deadline = self.deadline_from_now()
-        self.begin(stored_item)
+        if self._prepared is None:
+            self.begin(stored_item)
         while True:
             try:
                 return self._send(deadline)
@@ -174,17 +182,20 @@ class WriteExecution:
             raise self.missing()
         return StoredItem.read(self.subject.schema, self.subject.identity, stored)
 
-    def _send(self, deadline: float) -> ReplyItem | None:
+    def _request(self) -> Request:
+        """A new request for the current plan."""
         plan = self.plan
         is_transaction = plan.is_transaction
         token = new_token() if is_transaction else ""
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
         repeatable = is_transaction or plan.actions[0].is_idempotent()
-        self.is_unanswered = not repeatable
+        return Request(operation, parameters, repeatable, None if is_transaction else self.rows)
+
+    def _send(self, deadline: float) -> ReplyItem | None:
+        request, self._prepared = self._prepared or self._request(), None
+        self.is_unanswered = not request.repeatable
         try:
-            reply = self.send(
-                Request(operation, parameters, repeatable, None if is_transaction else self.rows), deadline
-            )
+            reply = self.send(request, deadline)
         except WriteOutcomeUnknownError as error:
             unknown = WriteOutcomeUnknownError(
                 f"{self.subject} {self.operation}: {message_of(error)}", **self.subject.names

@@ -29,7 +29,13 @@ from dynamo_bao.dynamodb.transport.botocore import (
 )
 from dynamo_bao.dynamodb.transport.botocore_http import bytes_of, require_header
 from dynamo_bao.dynamodb.transport.event_hooks import EventHookProbe, Listeners
-from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, HttpReply, NotConnected, ReplyLost
+from dynamo_bao.dynamodb.transport.http import (
+    Connections,
+    HttpOrigin,
+    HttpReply,
+    NotConnected,
+    ReplyLost,
+)
 from dynamo_bao.dynamodb.transport.integrity import (
     check_length_and_crc,
     json_module,
@@ -44,6 +50,7 @@ from dynamo_bao.dynamodb.transport.messages import (
     names_an_arn,
     with_outcome,
 )
+from dynamo_bao.dynamodb.transport.multiplex import StartedExchange
 from dynamo_bao.dynamodb.transport.reply_check import checked, checked_refusal
 from dynamo_bao.dynamodb.transport.sigv4 import CONTENT_TYPE, Credentials, Signer, require_sendable
 from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint
@@ -206,8 +213,48 @@ class DirectSender:
             route.close()
         self.boto.close()
 
+    def start(self, request: Request, seconds: float) -> StartedExchange | None:
+        """Sends a request on an open connection, and does not wait. `attempt` then only reads the reply.
+
+        Returns:
+            The exchange; None if it was not sent.
+        """
+        route, skew = self._route, self._skew
+        if route is None or not route.is_still_valid() or names_an_arn(request):
+            return None
+        probe, operation = route.hook_probe, request.operation
+        if probe is not None and probe.listeners(operation, method_of(operation)) is not Listeners.NOBODY:
+            return None
+        body = encoded(request.written)
+        if body is None:
+            return None
+        try:
+            head = route.head(operation, body, self._clock() + skew)
+        except Exception as error:
+            if is_foreign(error):
+                raise
+            return None  # `attempt` raises it again
+        end_time, most = time.monotonic() + seconds, MAX_REPLY_BYTES_OF.get(operation, MAX_REPLY_BYTES)
+        data, connections = head + body, route.connections
+        started = connections.start(data, end_time)
+        if started is None:
+            return None
+        connection, failure = started
+        exchange = StartedExchange(connections, connection, data, end_time, most, failure)
+        request.started = route, body, skew, exchange
+        return exchange
+
+    def can_start(self, number: int) -> bool:
+        """Whether there are open connections for a number of requests at the same time."""
+        route = self._route
+        return route is not None and route.is_still_valid() and route.connections.idle_count >= number
+
     def attempt(self, request: Request, seconds: float) -> dict[str, object]:
         end_time = time.monotonic() + seconds
+        if request.started is not None:
+            (route, body, skew, exchange), request.started = request.started, None
+            reply = _reply_of(exchange, route.resolved_endpoint.url)
+            return self._answer_to(route, request, body, skew, end_time, self._send, reply)
         route = self._route
         if route is None or not route.is_still_valid():
             route = self._renewed_endpoint(route)
@@ -224,13 +271,25 @@ class DirectSender:
         send = self._send if listeners is Listeners.NOBODY else self._send_with_hooks
         skew = self._skew
         reply = send(route, request, body, skew, end_time)
+        return self._answer_to(route, request, body, skew, end_time, send, reply)
+
+    def _answer_to(
+        self,
+        route: DirectEndpoint,
+        request: Request,
+        body: bytes,
+        skew: float,
+        end_time: float,
+        send: Callable[[DirectEndpoint, Request, bytes, float, float], HttpReply],
+        reply: HttpReply,
+    ) -> dict[str, object]:
+        """The members of a checked reply. After a damaged reply the connection is closed, and not used again.
+
+        A request that was refused because of a wrong clock is sent again by `send`.
+        """
         if reply.status >= 300 and self._corrects_clock(reply, skew):
             reply.settle(True)
             reply = send(route, request, body, self._skew, end_time)
-        return self._checked_answer(request, reply)
-
-    def _checked_answer(self, request: Request, reply: HttpReply) -> dict[str, object]:
-        """The members of a checked reply. After a damaged reply the connection is closed, and not used again."""
         is_trusted = False
         try:
             answer = self._answer(request, reply)
@@ -417,5 +476,12 @@ def _base64(value: Any) -> str:
 def _lease(connections: Connections, url: str, request: Request, data: bytes, end_time: float) -> HttpReply:
     try:
         return connections.lease(data, end_time, MAX_REPLY_BYTES_OF.get(request.operation, MAX_REPLY_BYTES))
+    except (NotConnected, ReplyLost) as error:
+        raise connection_error_from(url, error) from error.__cause__
+
+
+def _reply_of(exchange: StartedExchange, url: str) -> HttpReply:
+    try:
+        return exchange.reply()
     except (NotConnected, ReplyLost) as error:
         raise connection_error_from(url, error) from error.__cause__

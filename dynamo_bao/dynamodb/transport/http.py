@@ -133,22 +133,25 @@ class Connection:
         self._limit_time: float
         self.mark_idle()
 
-    def exchange(
-        self, request: bytes, end_time: float, read_timeout: float, max_body_bytes: int = MAX_BODY_BYTES
-    ) -> tuple[HttpReply, bool]:
-        """Sends a request; returns its reply, and whether the connection may be used again.
+    def reply(self, end_time: float, read_timeout: float, max_body_bytes: int) -> tuple[HttpReply, bool]:
+        """The reply to the request that was sent, and whether the connection may be used again.
 
         Args:
-            request: the whole request.
             end_time: the time when the reply must be complete, in seconds of `time.monotonic`.
             read_timeout: the most seconds in which nothing arrives.
             max_body_bytes: the most bytes of the reply's body, compressed or not.
         """
-        self._send(request, end_time, read_timeout)
         return _ResponseReader(self, end_time, read_timeout, max_body_bytes).reply()
 
-    def _send(self, data: bytes, end_time: float, read_timeout: float) -> None:
-        """Sends all of it, piece by piece where the server is slow to take it, with a limit over all pieces."""
+    def fileno(self) -> int:
+        """The file descriptor of the socket; -1 once it is closed."""
+        return self._sock.fileno()
+
+    def send(self, data: bytes, end_time: float, read_timeout: float) -> None:
+        """Sends a whole request, piece by piece where the server is slow to take it, with a limit over all pieces.
+
+        The arguments are those of `reply`.
+        """
         self.wait_at_most(end_time, read_timeout)
         sent_bytes = self._sock.send(data)
         if sent_bytes < len(data):
@@ -158,7 +161,7 @@ class Connection:
                 remaining_data = remaining_data[self._sock.send(remaining_data) :]
 
     def wait_at_most(self, end_time: float, read_timeout: float) -> None:
-        """Sets the time limit of the next step; see `exchange`."""
+        """Sets the time limit of the next step; see `reply`."""
         current_time = time.monotonic()
         seconds_left = end_time - current_time
         if seconds_left <= 0:
@@ -212,7 +215,7 @@ class _ResponseReader:
 
     Args:
         connection: the connection of the reply.
-        end_time, read_timeout, max_body_bytes: see `Connection.exchange`.
+        end_time, read_timeout, max_body_bytes: see `Connection.reply`.
     """
 
     def __init__(
@@ -492,18 +495,27 @@ class Connections:
             raise NotConnected("no time was left") from TimeoutError("no time was left to send the request")
         idle = self._idle_connection()
         if idle is not None:
-            reply = self._exchange_on(idle, request, end_time, max_body_bytes)
+            reply = self.exchange_on(idle, request, end_time, max_body_bytes)
             if reply.status != REQUEST_TIMEOUT:
                 return reply
             reply.settle(False)  # the status is about the time before the request
-        return self._exchange_on(self._connect(end_time), request, end_time, max_body_bytes)
+        return self.exchange_on(self._connect(end_time), request, end_time, max_body_bytes)
 
-    def _exchange_on(
-        self, connection: Connection, request: bytes, end_time: float, max_body_bytes: int
+    def exchange_on(
+        self, connection: Connection, request: bytes | None, end_time: float, max_body_bytes: int
     ) -> HttpReply:
+        """`lease` on one connection.
+
+        Args:
+            connection: the connection.
+            request: the whole request; None if it was sent already.
+            end_time, max_body_bytes: see `lease`.
+        """
         send_time = time.monotonic()
         try:
-            reply, is_reusable = connection.exchange(request, end_time, self._read_seconds, max_body_bytes)
+            if request is not None:
+                connection.send(request, end_time, self._read_seconds)
+            reply, is_reusable = connection.reply(end_time, self._read_seconds, max_body_bytes)
         except (OSError, ValueError, zlib.error) as error:
             connection.close()
             if is_foreign(error):
@@ -519,6 +531,41 @@ class Connections:
         else:
             connection.close()
         return reply
+
+    def start(self, request: bytes, end_time: float) -> tuple[Connection, ReplyLost | None] | None:
+        """Sends a request on an idle connection, and does not wait for its reply.
+
+        Args:
+            request, end_time: see `lease`.
+
+        Returns:
+            The connection, and the error of sending or None; None without an idle connection.
+        """
+        idle = self._idle_connection()
+        if idle is None:
+            return None
+        failure: ReplyLost | None = None
+        try:
+            idle.send(request, end_time, self._read_seconds)
+        except OSError as error:
+            idle.close()
+            if is_foreign(error):
+                raise
+            failure = ReplyLost(str(error))
+            failure.__cause__ = error
+        except BaseException:
+            idle.close()
+            raise
+        return idle, failure
+
+    def renewed(self, request: bytes, end_time: float, max_body_bytes: int) -> HttpReply:
+        """`lease` on a new connection."""
+        return self.exchange_on(self._connect(end_time), request, end_time, max_body_bytes)
+
+    @property
+    def idle_count(self) -> int:
+        """How many connections are idle."""
+        return len(self._idle)
 
     def give_back(self, connection: Connection) -> None:
         """Makes a connection idle, so that it can be used again."""

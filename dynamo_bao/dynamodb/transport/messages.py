@@ -67,6 +67,7 @@ class Request:
         repeatable: whether it can be sent again after a lost reply, when its outcome is not known.
         rows: parses the items of the reply into rows; None for dicts. The items may be dicts in any case.
         keys: for a batch, the keys that it reads or writes, by table; None if its sender does not have them.
+        started: what its first attempt has sent already; None for a request that was not sent.
     """
 
     operation: str
@@ -74,6 +75,7 @@ class Request:
     repeatable: bool = field(default=Factory(lambda self: self.operation in READ_OPERATIONS, takes_self=True))
     rows: RowParser | None = field(default=None, eq=False, repr=False)
     keys: Mapping[str, Collection[tuple[str, str]]] | None = field(default=None, eq=False, repr=False)
+    started: Any = field(default=None, eq=False, repr=False)
 
     @property
     def parameters(self) -> dict[str, Any]:

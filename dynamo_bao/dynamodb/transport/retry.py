@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from dynamo_bao.dynamodb.service import READ_OPERATIONS
 from dynamo_bao.dynamodb.transport.backoff import Backoff
@@ -29,6 +29,7 @@ from dynamo_bao.dynamodb.transport.messages import (
     with_attempts,
     with_outcome,
 )
+from dynamo_bao.dynamodb.transport.multiplex import Start
 from dynamo_bao.errors import ServiceError, ThrottledError, WriteOutcomeUnknownError, cause_of, message_of
 from dynamo_bao.runtime.foreign_errors import is_foreign
 
@@ -93,6 +94,20 @@ class RetryingTransport:
 
     def close(self) -> None:
         self.wire.close()
+
+    def starter(self, number: int, deadline: float) -> Start | None:
+        """A function that sends requests without waiting, if that is possible for a number of requests at once.
+
+        `send` then only reads the reply to the first attempt of such a request.
+
+        Args:
+            number: how many requests wait for their replies at the same time.
+            deadline: the time when the replies must be there, in seconds of the clock.
+        """
+        wire: Any = self.wire
+        if not (hasattr(wire, "can_start") and wire.can_start(number)):
+            return None
+        return lambda request: wire.start(request, max(deadline - self.clock.now(), 0.0))
 
     def send(self, request: Request, *, deadline: float) -> Reply:
         start_time = self.clock.now()
