@@ -535,7 +535,14 @@ def write_through(change: Change, send: Send) -> WriteExecution:
     limits = (settings.deadline, settings.max_throttled_calls)
     rows = row_type_of_one(change.mapper.schema) if change.takes_row else None
     return WriteExecution(
-        change.mapper.database, change.subject, change.operation, change.plan_again, send, *limits, rows
+        change.mapper.database,
+        change.subject,
+        change.operation,
+        change.plan_again,
+        send,
+        *limits,
+        rows,
+        change.expected_item,
     )
 
 

@@ -130,6 +130,10 @@ class Change:
             return plan
         return self.plan_from(stored_item)
 
+    def expected_item(self) -> Item | None:
+        """The item that the write most likely returns. None if that is not known."""
+        return None
+
     def touched(self) -> Touched:
         """The partitions that the write may have changed."""
         schema, identity = self.subject.schema, self.subject.identity
@@ -311,6 +315,7 @@ class SaveChange(Change):
     """
 
     unsaved: Collection[str] = ()
+    _expected: Item | None = None
 
     def __init__(
         self,
@@ -342,11 +347,23 @@ class SaveChange(Change):
             state_of(self.instance).unknown_outcome = error
         return version_conflict(self.subject.schema, error, self.assumed)
 
+    def expected_item(self) -> Item | None:
+        schema, changes, loaded = self.subject.schema, self.changes, self.stored_item
+        if (
+            loaded is not None
+            and schema.source_names.isdisjoint(changes)
+            and RELATIVE_KINDS.isdisjoint(map(type, changes.values()))
+        ):
+            self._expected = applied(schema, loaded.item, changes)
+        return self._expected
+
     def apply_result(self, stored: ReplyItem | None) -> Any:
         if stored is None:
             stored = applied(self.subject.schema, state_of(self.instance).dict_item(), self.changes)
         if stored is None:
             unload(self.instance, consistent=True, keep_changes=False)
+        elif stored is self._expected:
+            merge_item(self.instance, stored, names=self._differing())
         else:
             merge_item(self.instance, stored)
         self._update_session()

@@ -70,6 +70,10 @@ class ConditionFailure:
     cause: BaoError
 
 
+def _unknown_item() -> None:
+    return None
+
+
 @define
 class WriteExecution:
     """The execution of one write.
@@ -83,6 +87,7 @@ class WriteExecution:
         seconds: how long the write may take; None for the setting of the database.
         max_throttled_calls: how many calls may wait because of throttling; None for the setting of the database.
         rows: parses the item that an update returns into a row; None for a dict.
+        expected_item: returns the item that an update alone most likely returns; None if that is not known.
         plan: the current plan. `begin` makes the first one.
         is_unanswered: whether a request without a reply must not be sent again.
     """
@@ -95,6 +100,7 @@ class WriteExecution:
     seconds: float | None = None
     max_throttled_calls: float | None = None
     rows: RowParser | None = None
+    expected_item: Callable[[], Item | None] = _unknown_item
     plan: WritePlan = field(init=False)
     is_unanswered: bool = field(default=False, init=False)
     _asked_again: bool = field(default=False, init=False)
@@ -189,7 +195,9 @@ class WriteExecution:
         token = new_token() if is_transaction else ""
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
         repeatable = is_transaction or plan.actions[0].is_idempotent()
-        return Request(operation, parameters, repeatable, None if is_transaction else self.rows)
+        if is_transaction:
+            return Request(operation, parameters, repeatable)
+        return Request(operation, parameters, repeatable, self.rows, expected=self.expected_item())
 
     def _send(self, deadline: float) -> ReplyItem | None:
         request, self._prepared = self._prepared or self._request(), None

@@ -618,3 +618,16 @@ def test_items_of_refusals_are_believed_as_a_whole_or_not() -> None:
         reasons = [{"Code": "ConditionalCheckFailed", "Item": found}, {"Code": None}]
         body = checked_refusal(TRANSACTION, {**CANCELLED, "CancellationReasons": reasons})
         assert body["CancellationReasons"] == [{"Code": "ConditionalCheckFailed", **believed}, {}]
+
+
+def test_an_item_that_was_expected_is_the_expected_one() -> None:
+    """An equal item needs no other check; a different one is checked as any other."""
+    expected = {**key("a"), "name": {"S": "Ann"}}
+    request = Request("UpdateItem", UPDATE.parameters, expected=expected)
+    body = {"Attributes": {**key("a"), "name": {"S": "Ann"}}, "ConsumedCapacity": {}}
+    assert checked(request, body, is_vouched=False)["Attributes"] is expected
+    changed = {"Attributes": {**key("a"), "name": {"S": "Bea"}}, "ConsumedCapacity": {}}
+    assert checked(request, dict(changed), is_vouched=False) == changed
+    for damaged in ({**key("b"), "name": {"S": "Ann"}}, {**key("a"), "name": {"S": 1}}):
+        with pytest.raises(DataFormatError):
+            checked(request, {"Attributes": damaged, "ConsumedCapacity": {}}, is_vouched=False)

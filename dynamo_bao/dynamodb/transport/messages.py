@@ -12,7 +12,7 @@ from attrs import Factory, evolve, field
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import as_dict_item, as_dict_members
 from dynamo_bao.dynamodb.keys import new_namedtuple
-from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS
+from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS, Item
 from dynamo_bao.runtime.records import define, frozen
 
 MAX_THROTTLED_CALLS = 10
@@ -68,6 +68,8 @@ class Request:
         rows: parses the items of the reply into rows; None for dicts. The items may be dicts in any case.
         keys: for a batch, the keys that it reads or writes, by table; None if its sender does not have them.
         started: what its first attempt has sent already; None for a request that was not sent.
+        expected: for an update, the item that it most likely returns; None if that is not known. An equal item needs no
+            further check, and is replaced by this one.
     """
 
     operation: str
@@ -76,6 +78,7 @@ class Request:
     rows: RowParser | None = field(default=None, eq=False, repr=False)
     keys: Mapping[str, Collection[tuple[str, str]]] | None = field(default=None, eq=False, repr=False)
     started: Any = field(default=None, eq=False, repr=False)
+    expected: Item | None = field(default=None, eq=False, repr=False)
 
     @property
     def parameters(self) -> dict[str, Any]:

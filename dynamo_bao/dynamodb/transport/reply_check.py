@@ -425,6 +425,9 @@ def _is_key_value(value: object) -> bool:
 
 def _check_write(request: Request, parsed: dict[str, object], is_vouched: bool) -> dict[str, object]:
     attributes, parameters = parsed.get("Attributes"), request.written
+    if attributes is not None and attributes == request.expected:
+        parsed["Attributes"] = request.expected
+        return parsed
     requested_values = parameters.get("ReturnValues", "NONE")
     if attributes is None or attributes == {}:
         if requested_values == "ALL_NEW" or (requested_values == "ALL_OLD" and _requires_item(request)):
