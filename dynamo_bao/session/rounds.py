@@ -138,9 +138,11 @@ class Round:
             about: the models and keys in it; never values of other fields.
             count: the number of keys, queries or writes in it; the length of `about` by default.
         """
-        capacity = reply.capacity
+        capacity, observers = reply.capacity, database.observers.on_request
         if self._rounds is not None:
             self._rounds.stats.count(reply)
+        elif not (observers or round_observers):
+            return  # a request outside any session, which nobody sees
         for budget in self._budgets:
             budget.spend(capacity)
         request = reply.request
@@ -163,8 +165,8 @@ class Round:
             200,
         )
         self.requests.append(record)
-        if database.observers.on_request:
-            notify(database.observers.on_request, record)
+        if observers:
+            notify(observers, record)
 
     def add_outcome(
         self,
@@ -349,6 +351,10 @@ _USUAL_REMEDY = (
 )
 
 
+UNSEEN = CallSite("", 0)
+"""The cause of a round that nobody sees."""
+
+
 def start_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
     """A round for the requests in a block: ``with start_round(…) as round:``.
 
@@ -361,8 +367,9 @@ def start_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
         BudgetExceededError: if a budget around the running code is used up.
     """
     budgets = () if rounds is None else rounds.budgets
-    cause, clock = new_namedtuple(CallSite, calling_line()), database.transport.clock
-    warnings = database.observers.warnings
+    is_seen = rounds is not None or bool(round_observers)
+    cause = new_namedtuple(CallSite, calling_line()) if is_seen else UNSEEN
+    clock, warnings = database.transport.clock, database.observers.warnings
     if rounds is None:
         return Round(0, kind, cause, clock.now(), clock, warnings=warnings)
     for budget in budgets:
