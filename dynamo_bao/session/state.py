@@ -309,9 +309,10 @@ def is_there(instance: Instance) -> bool:
 
 def identity_of(instance: Instance) -> Identity:
     """The identity of an instance that has a key."""
-    state = state_of(instance)
+    values = instance_dict(instance)
+    state: State = values[STATE]
     assert state.mapper is not None and state.key is not None and state.primary_id is not None
-    values, names = instance_dict(instance), state.mapper.schema.key_names
+    names = state.mapper.schema.key_names
     if len(names) == 1:
         key_values = {names[0]: values[names[0]]}
     else:

@@ -398,8 +398,9 @@ class SaveChange(Change):
         if names is None:
             return None
         values = instance_dict(self.instance)
-        differing = [name for name in names if name not in self.changes]
-        for name, value in self.changes.items():
+        changes = self.changes
+        differing = [] if names.keys() <= changes.keys() else [name for name in names if name not in changes]
+        for name, value in changes.items():
             # The instance has the accepted value already. Only documents may come back in another form.
             if value is not values.get(name, ABSENT) or schema.fields[name] in schema.documents:
                 differing.append(name)

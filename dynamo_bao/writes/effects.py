@@ -30,10 +30,10 @@ def applied(
         field = fields[name]
         attribute = str(field.attribute)
         before = item.pop(attribute, None)
-        if isinstance(change, Parts):
+        if type(change) is Parts:
             after = _document_after(schema, field, change, before)
         else:
-            if isinstance(change, (CounterDelta, SetDelta)) and loaded is not None:
+            if type(change) in RELATIVE_KINDS and loaded is not None:
                 change = absolute(field, change, loaded.values.get(name))
             after = None if change is None else field.to_dynamo(change)
         if after is not None:

@@ -116,6 +116,8 @@ def plan_create(
 
 
 def _finished(draft: _PlanBuilder, main: Action, *, main_first: bool = False) -> WritePlan:
+    if not draft.guards:
+        return WritePlan((main,), 0, (None,), draft.exact)
     if main_first:
         return WritePlan((main, *draft.guards), 0, (None, *draft.claims))
     return WritePlan((*draft.guards, main), len(draft.guards), (*draft.claims, None), draft.exact)
