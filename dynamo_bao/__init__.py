@@ -4,6 +4,8 @@ Inside ``with run_with_batch_context():`` key lookups are collected, and the fir
 fetches all that is pending in as few ``BatchGetItem`` requests as possible.
 """
 
+import typing as _typing
+
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.expressions.parser import Value, where
 from dynamo_bao.dynamodb.expressions.update_values import (
@@ -82,6 +84,7 @@ from dynamo_bao.fields import (
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX
 from dynamo_bao.mapping.search_text import Search, SearchConfig
 from dynamo_bao.modelfiles import load_models
+from dynamo_bao.models import late as _late
 from dynamo_bao.models.batch_context import batched, run_with_batch_context
 from dynamo_bao.models.indexes import (
     ChildQueryMethod,
@@ -97,10 +100,8 @@ from dynamo_bao.models.relationships import HasMany, Related
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.models.transaction import Transaction, transaction
 from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
-from dynamo_bao.reads.iteration import Iteration
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.reads.search import SearchResult
 from dynamo_bao.session.context import (
     current_session,
     get_batch_context_capacity,
@@ -110,6 +111,23 @@ from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.tenancy import TenantContext
 from dynamo_bao.session.unit_of_work import CommitFigures
+
+if _typing.TYPE_CHECKING:
+    from dynamo_bao.reads.iteration import Iteration
+    from dynamo_bao.reads.search import SearchResult
+else:
+    _LATE = {"Iteration": _late.iteration, "SearchResult": _late.search}
+
+    def __getattr__(name: str) -> object:
+        """The names that take longer to load, which many programs never use."""
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(_LATE[name], name)
+
+    def __dir__() -> list[str]:
+        """All public names, also those that are not loaded yet."""
+        return sorted({*globals(), *_LATE})
+
 
 __version__ = "1.0.0.dev0"
 

@@ -197,7 +197,7 @@ def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[st
     configured = config or environment.get("DYNAMO_BAO_CONFIG")
     filename = configured or next(filter(os.path.isfile, (FILE_NAME, _PROJECT_FILE)), None)
     if filename is None or (
-        not configured and filename == _PROJECT_FILE and not _may_have_settings(filename)
+        not configured and filename == _PROJECT_FILE and not _may_have_settings(_PROJECT_FILE)
     ):
         return None
     # Imported here: many programs have no settings file.

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
+from dynamo_bao.models.late import write_side
 from dynamo_bao.models.registry import repository_for, repository_of
 from dynamo_bao.session.state import Instance
-from dynamo_bao.writes.change_factory import ConditionLike
 
 T = TypeVar("T", bound=Instance)
 KeyLike = str | int | float | Decimal | datetime | UUID | Enum | tuple[Any, Any] | Mapping[str, Any]
@@ -39,7 +39,7 @@ class ClassDelete(Generic[T]):
     def __call__(
         self,
         key: KeyLike | T,
-        condition: ConditionLike = None,
+        condition: write_side.ConditionLike = None,
         version: str | None = None,
     ) -> T:
         """Deletes an item by its key or its instance.
@@ -69,7 +69,7 @@ class InstanceDelete(Generic[T]):
     def __init__(self, instance: T) -> None:
         self._instance = instance
 
-    def __call__(self, condition: ConditionLike = None) -> T:
+    def __call__(self, condition: write_side.ConditionLike = None) -> T:
         """Deletes the item of this instance.
 
         Args:

@@ -29,6 +29,7 @@ from dynamo_bao.models.assignment import assign, deletion_error
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, build_model_class, schema_of
 from dynamo_bao.models.constructor import constructor_of
 from dynamo_bao.models.descriptors import Create, Delete
+from dynamo_bao.models.late import write_side
 from dynamo_bao.models.operations import ModelOperations
 from dynamo_bao.models.pydantic_hooks import Serializer, core_schema_of
 from dynamo_bao.models.registry import repository_for, repository_of
@@ -49,7 +50,6 @@ from dynamo_bao.session.state import (
     set_instance_dict,
     state_of,
 )
-from dynamo_bao.writes.change_factory import ConditionLike
 
 M = TypeVar("M", bound="Model")
 T = TypeVar("T")
@@ -164,7 +164,7 @@ class Model(ModelOperations):
 
     # --- this instance ---------------------------------------------------------------------------
 
-    def save(self: M, condition: ConditionLike = None, force_reindex: bool = False) -> M:
+    def save(self: M, condition: write_side.ConditionLike = None, force_reindex: bool = False) -> M:
         """Stores a new instance, or the changed fields of a stored one.
 
         Args:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
+from dynamo_bao.models.late import iteration, search, search_terms, write_side
 from dynamo_bao.models.registry import repository_cache, repository_of
-from dynamo_bao.reads.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult
-from dynamo_bao.reads.search_terms import tokenize_search_query
 from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.state import Instance
-from dynamo_bao.writes.change_factory import ConditionLike
 from dynamo_bao.writes.hooks import register_plugin
 
 M = TypeVar("M", bound="ModelOperations")
@@ -139,7 +136,7 @@ class ModelOperations(Instance):
         changes: Changes | None = None,
         /,
         *,
-        condition: ConditionLike = None,
+        condition: write_side.ConditionLike = None,
         version: str | None = None,
         **fields: object,
     ) -> M:
@@ -171,7 +168,9 @@ class ModelOperations(Instance):
         return repository_of(cls).update(key, changes, condition=condition, version=version, **fields)
 
     @classmethod
-    def increment(cls: type[M], key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
+    def increment(
+        cls: type[M], key: object, /, *, condition: write_side.ConditionLike = None, **amounts: int
+    ) -> M:
         """Adds to counters of a stored item atomically. Negative amounts subtract.
 
         Args:
@@ -329,19 +328,22 @@ class ModelOperations(Instance):
     @overload
     @classmethod
     def iterate_all(
-        cls, batch_size: int = ..., *, keys_only: Literal[True], **options: Unpack[IterationOptions]
-    ) -> Iteration[str]: ...
+        cls, batch_size: int = ..., *, keys_only: Literal[True], **options: Unpack[iteration.IterationOptions]
+    ) -> iteration.Iteration[str]: ...
 
     @overload
     @classmethod
     def iterate_all(
-        cls: type[M], batch_size: int = ..., filter: FilterLike = ..., **options: Unpack[IterationOptions]
-    ) -> Iteration[M]: ...
+        cls: type[M],
+        batch_size: int = ...,
+        filter: iteration.FilterLike = ...,
+        **options: Unpack[iteration.IterationOptions],
+    ) -> iteration.Iteration[M]: ...
 
     @classmethod
     def iterate_all(
-        cls, batch_size: int = 100, filter: FilterLike = None, **options: object
-    ) -> Iteration[Any]:
+        cls, batch_size: int = 100, filter: iteration.FilterLike = None, **options: object
+    ) -> iteration.Iteration[Any]:
         """Iterates over all items of an iterable model, in batches.
 
         Args:
@@ -367,8 +369,12 @@ class ModelOperations(Instance):
 
     @classmethod
     def iterate_bucket(
-        cls: type[M], bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: object
-    ) -> Iteration[M]:
+        cls: type[M],
+        bucket: int,
+        batch_size: int = 100,
+        filter: iteration.FilterLike = None,
+        **options: object,
+    ) -> iteration.Iteration[M]:
         """Iterates over the items of one iteration bucket, so that several workers can share the work.
 
         Args:
@@ -412,8 +418,8 @@ class ModelOperations(Instance):
         operator: str = "$and",
         limit: float | None = 100,
         cursor: str | None = None,
-        **options: Unpack[SearchAllOptions],
-    ) -> SearchResult[M]:
+        **options: Unpack[search.SearchAllOptions],
+    ) -> search.SearchResult[M]:
         """Finds the items whose search fields contain terms. This reads the whole search index of the model.
 
         Args:
@@ -444,8 +450,8 @@ class ModelOperations(Instance):
         operator: str = "$and",
         limit: float | None = 100,
         cursor: str | None = None,
-        **options: Unpack[SearchOptions],
-    ) -> SearchResult[M]:
+        **options: Unpack[search.SearchOptions],
+    ) -> search.SearchResult[M]:
         """Finds the matches in one iteration bucket.
 
         Args:
@@ -479,7 +485,7 @@ class ModelOperations(Instance):
             >>> Post.tokenize_search_query('cheap "red shoes"')
             ['cheap', 'red shoes']
         """
-        return tokenize_search_query(text)
+        return search_terms.tokenize_search_query(text)
 
     @classmethod
     def make_primary_id(cls, partition: object, sort: object = None) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
 
+from dynamo_bao.models.late import write_side
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.models.repository_writes import RepositoryWrites
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, ModelMapper
 from dynamo_bao.session.unit_of_work import PendingWrite
-from dynamo_bao.writes.changes import Change
-from dynamo_bao.writes.commit import commit
 
 
 class RepositoryPersister:
@@ -43,12 +42,12 @@ class RepositoryPersister:
 
     def commit(self, session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
         """Writes entries of a unit of work. Written ones leave it, and the others stay."""
-        commit(session, entries, _changes_of, atomic=atomic)
+        write_side.commit(session, entries, _changes_of, atomic=atomic)
 
 
-def _changes_of(session: Session, entries: Sequence[PendingWrite]) -> list[Change | None]:
+def _changes_of(session: Session, entries: Sequence[PendingWrite]) -> list[write_side.Change | None]:
     """The changes of entries at the commit, after the hooks before them; None if nothing changed."""
-    changes: list[Change | None] = []
+    changes: list[write_side.Change | None] = []
     for mapper, mapper_entries in groupby(entries, attrgetter("mapper")):
         changes += _repository(mapper)._changes_for(session, mapper_entries)
     return changes

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
-from dynamo_bao.reads.iteration import FilterLike, Iteration, count, iterate_all, iterate_bucket
-from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult, search_all, search_bucket
+from dynamo_bao.models.late import iteration, search
 from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.state import ModelMapper
 
@@ -21,7 +20,9 @@ class RepositoryScans(Generic[M]):
         """The repository itself."""
         raise NotImplementedError
 
-    def iterate_all(self, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration[M]:
+    def iterate_all(
+        self, batch_size: int = 100, filter: iteration.FilterLike = None, **options: Any
+    ) -> iteration.Iteration[M]:
         """Iterates over all items of an iterable model, in batches.
 
         Args:
@@ -40,11 +41,11 @@ class RepositoryScans(Generic[M]):
             >>> for batch in users.iterate_all(batch_size=50):
             ...     send_newsletter(batch)
         """
-        return iterate_all(self.mapper, batch_size, filter, **options)
+        return iteration.iterate_all(self.mapper, batch_size, filter, **options)
 
     def iterate_bucket(
-        self, bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
-    ) -> Iteration[M]:
+        self, bucket: int, batch_size: int = 100, filter: iteration.FilterLike = None, **options: Any
+    ) -> iteration.Iteration[M]:
         """Iterates over the items of one iteration bucket, so that several workers can share the work.
 
         Args:
@@ -59,7 +60,7 @@ class RepositoryScans(Generic[M]):
             ConfigurationError: if the model is not iterable.
             QueryError: if the model has no such bucket, or an argument is wrong.
         """
-        return iterate_bucket(self.mapper, bucket, batch_size, filter, **options)
+        return iteration.iterate_bucket(self.mapper, bucket, batch_size, filter, **options)
 
     def count(self) -> int:
         """Counts the items of an iterable model in its iteration index, without reading the items.
@@ -70,7 +71,7 @@ class RepositoryScans(Generic[M]):
         Raises:
             ConfigurationError: if the model is not iterable.
         """
-        return count(self.mapper)
+        return iteration.count(self.mapper)
 
     def search_all(
         self,
@@ -78,8 +79,8 @@ class RepositoryScans(Generic[M]):
         operator: str = "$and",
         limit: float | None = 100,
         cursor: str | None = None,
-        **options: Unpack[SearchAllOptions],
-    ) -> SearchResult[M]:
+        **options: Unpack[search.SearchAllOptions],
+    ) -> search.SearchResult[M]:
         """Finds the items whose search fields contain terms. This reads the whole search index of the model.
 
         Args:
@@ -97,7 +98,7 @@ class RepositoryScans(Generic[M]):
             ConfigurationError: if the model is not searchable or not iterable.
             QueryError: for wrong terms, options or cursors, and for 100,000 entries or more without `allow_scan`.
         """
-        return search_all(self.mapper, terms, operator, limit, cursor, **options)
+        return search.search_all(self.mapper, terms, operator, limit, cursor, **options)
 
     def search_bucket(
         self,
@@ -106,8 +107,8 @@ class RepositoryScans(Generic[M]):
         operator: str = "$and",
         limit: float | None = 100,
         cursor: str | None = None,
-        **options: Unpack[SearchOptions],
-    ) -> SearchResult[M]:
+        **options: Unpack[search.SearchOptions],
+    ) -> search.SearchResult[M]:
         """Finds the matches in one iteration bucket.
 
         Args:
@@ -122,4 +123,4 @@ class RepositoryScans(Generic[M]):
             ConfigurationError: if the model is not searchable or not iterable.
             QueryError: if the model has no such bucket, or an argument is wrong.
         """
-        return search_bucket(self.mapper, bucket, terms, operator, limit, cursor, **options)
+        return search.search_bucket(self.mapper, bucket, terms, operator, limit, cursor, **options)

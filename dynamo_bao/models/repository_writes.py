@@ -20,24 +20,13 @@ from dynamo_bao.errors import (
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.late import write_side
 from dynamo_bao.session.scope import operation_on
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, ModelMapper, Status, changed_names, instance_dict, state_of
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.session.unit_of_work import PendingWrite
-from dynamo_bao.writes.change_factory import (
-    ConditionLike,
-    carry_out,
-    creation_for,
-    creation_of,
-    deleting_of,
-    saving_of,
-    update_of,
-)
-from dynamo_bao.writes.changes import Change, CreateChange, DeleteChange, SaveChange, defaults_beside
-from dynamo_bao.writes.commit import register_objects
 from dynamo_bao.writes.hooks import has_hooks, run
-from dynamo_bao.writes.plans import CounterDelta
 
 M = TypeVar("M", bound=Instance)
 _UPSERT_ROUNDS = 5
@@ -71,7 +60,7 @@ class RepositoryWrites(Generic[M]):
         """
         instance = self.model(**self._merged_values(values, fields))
         with operation_on(None):
-            created: M = carry_out(self._creation(instance, None, "create"))
+            created: M = write_side.carry_out(self._creation(instance, None, "create"))
             return created
 
     def _merged_values(
@@ -96,13 +85,15 @@ class RepositoryWrites(Generic[M]):
                 )
         return {**values, **fields}
 
-    def _creation(self, instance: M, condition: ConditionLike, operation: str) -> CreateChange:
-        create = partial(creation_of, self.mapper, instance, condition, operation)
+    def _creation(
+        self, instance: M, condition: write_side.ConditionLike, operation: str
+    ) -> write_side.CreateChange:
+        create = partial(write_side.creation_of, self.mapper, instance, condition, operation)
         return self._hooked(instance, condition, create) if has_hooks(self._probe) else create()
 
     def _hooked(
-        self, instance: M, condition: ConditionLike, create: Callable[[], CreateChange]
-    ) -> CreateChange:
+        self, instance: M, condition: write_side.ConditionLike, create: Callable[[], write_side.CreateChange]
+    ) -> write_side.CreateChange:
         """The change that `create` returns for a new instance, with the hooks of its model around it."""
         options = {"is_new": True, "condition": condition, "instance": instance}
         data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
@@ -119,7 +110,7 @@ class RepositoryWrites(Generic[M]):
             if name not in before or before[name] is not value:
                 setattr(instance, name, value)
 
-    def save(self, instance: M, condition: ConditionLike = None, force_reindex: bool = False) -> M:
+    def save(self, instance: M, condition: write_side.ConditionLike = None, force_reindex: bool = False) -> M:
         """Stores a new instance, or the changed fields of a stored one.
 
         Args:
@@ -143,15 +134,17 @@ class RepositoryWrites(Generic[M]):
         """
         with operation_on(instance):
             if instance_dict(instance)[STATE].status is _TRANSIENT:
-                carry_out(self._creation(instance, condition, "save"))
+                write_side.carry_out(self._creation(instance, condition, "save"))
                 return instance
-            saving = self._hooked_saving if has_hooks(self._probe) else saving_of
+            saving = self._hooked_saving if has_hooks(self._probe) else write_side.saving_of
             change = saving(instance, condition, force_reindex)
             if change is not None:
-                carry_out(change)
+                write_side.carry_out(change)
         return instance
 
-    def _hooked_saving(self, instance: M, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
+    def _hooked_saving(
+        self, instance: M, condition: write_side.ConditionLike, force_reindex: bool
+    ) -> write_side.SaveChange | None:
         """The change of a save, with the hooks of the model around it."""
         options = {
             "is_new": False,
@@ -162,7 +155,7 @@ class RepositoryWrites(Generic[M]):
         if state_of(instance).status in (Status.LOADED, Status.PENDING):
             changes = {name: instance.__dict__[name] for name in changed_names(instance)}
             self._before_save(instance, changes, options)
-        change = saving_of(instance, condition, force_reindex)
+        change = write_side.saving_of(instance, condition, force_reindex)
         if change is not None:
             change.add_after_hook(lambda saved: run(self.model, "after_save", saved, options, saved))
         return change
@@ -173,7 +166,7 @@ class RepositoryWrites(Generic[M]):
         changes: Mapping[Any, object] | None = None,
         /,
         *,
-        condition: ConditionLike = None,
+        condition: write_side.ConditionLike = None,
         version: str | None = None,
         **fields: object,
     ) -> M:
@@ -209,7 +202,7 @@ class RepositoryWrites(Generic[M]):
     def _update(
         self,
         key: object,
-        condition: ConditionLike,
+        condition: write_side.ConditionLike,
         changes: dict[Any, Any],
         defaults: Mapping[str, object] | None = None,
         version: object = None,
@@ -218,15 +211,17 @@ class RepositoryWrites(Generic[M]):
         with operation_on(None):
             if hooked:
                 run(self.model, "before_save", changes, options)
-            change = update_of(self.mapper, self._unwrap_key(key), changes, condition, defaults, version)
+            change = write_side.update_of(
+                self.mapper, self._unwrap_key(key), changes, condition, defaults, version
+            )
             if hooked:
                 change.add_after_hook(
                     lambda updated: run(self.model, "after_save", updated, options, updated)
                 )
-            updated: M = carry_out(change)
+            updated: M = write_side.carry_out(change)
             return updated
 
-    def increment(self, key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
+    def increment(self, key: object, /, *, condition: write_side.ConditionLike = None, **amounts: int) -> M:
         """Adds to counters of a stored item atomically. Negative amounts subtract.
 
         Args:
@@ -254,7 +249,7 @@ class RepositoryWrites(Generic[M]):
                 raise UnknownFieldError(
                     f"{self.schema.name} has no counter {name!r}.{suggestion(name, counters)}", name, amount
                 )
-            changes[name] = CounterDelta(field.accept(amount))
+            changes[name] = write_side.CounterDelta(field.accept(amount))
         if not changes:
             raise ValidationError(
                 f"{self.schema.name}: increment needs a counter and an amount, as in views=1."
@@ -289,7 +284,7 @@ class RepositoryWrites(Generic[M]):
             return self.create(**fields)
         key = {name: fields.get(name) for name in schema.key_names}
         changes = {name: value for name, value in fields.items() if name not in key}
-        defaults = defaults_beside(schema, fields)
+        defaults = write_side.defaults_beside(schema, fields)
         for attempt in range(_UPSERT_ROUNDS):
             try:
                 return self._update(key, None, dict(changes), defaults)
@@ -302,7 +297,9 @@ class RepositoryWrites(Generic[M]):
                     raise
         raise AssertionError("the last round returns or raises")
 
-    def delete(self, key: object, condition: ConditionLike = None, version: str | None = None) -> M:
+    def delete(
+        self, key: object, condition: write_side.ConditionLike = None, version: str | None = None
+    ) -> M:
         """Deletes an item by its key or its instance.
 
         Args:
@@ -323,17 +320,19 @@ class RepositoryWrites(Generic[M]):
         """
         instance = key if isinstance(key, self.model) else None
         with operation_on(instance):
-            deleted: M = carry_out(self._deletion(key, condition, instance, version))
+            deleted: M = write_side.carry_out(self._deletion(key, condition, instance, version))
             return deleted
 
     def _deletion(
-        self, key: object, condition: ConditionLike, instance: M | None, version: str | None = None
-    ) -> DeleteChange:
+        self, key: object, condition: write_side.ConditionLike, instance: M | None, version: str | None = None
+    ) -> write_side.DeleteChange:
         options, hooked = {"condition": condition, "instance": instance}, has_hooks(self._probe)
         primary_id = state_of(instance).primary_id if instance is not None else key
         if hooked:
             run(self.model, "before_delete", primary_id, options, instance)
-        change = deleting_of(self.mapper, None if instance is not None else key, condition, instance, version)
+        change = write_side.deleting_of(
+            self.mapper, None if instance is not None else key, condition, instance, version
+        )
         if hooked:
             change.add_after_hook(
                 lambda deleted: run(self.model, "after_delete", primary_id, options, deleted)
@@ -350,26 +349,30 @@ class RepositoryWrites(Generic[M]):
         Raises:
             BaoError: if an instance cannot be written.
         """
-        return register_objects(self.mapper, session, instances, deletes=deletes, overwrite=overwrite)
+        return write_side.register_objects(
+            self.mapper, session, instances, deletes=deletes, overwrite=overwrite
+        )
 
-    def _changes_for(self, session: Session, entries: Iterable[PendingWrite]) -> list[Change | None]:
+    def _changes_for(
+        self, session: Session, entries: Iterable[PendingWrite]
+    ) -> list[write_side.Change | None]:
         """The changes of pending writes at the commit, after the hooks before them; None if nothing changed."""
         hooked = has_hooks(self._probe)
-        changes: list[Change | None] = []
+        changes: list[write_side.Change | None] = []
         for tenant, group in groupby(entries, attrgetter("tenant")):
             with tenant_block(tenant):
                 changes += [self._change_for(session, entry, hooked) for entry in group]
         return changes
 
-    def _change_for(self, session: Session, entry: PendingWrite, hooked: bool) -> Change | None:
+    def _change_for(self, session: Session, entry: PendingWrite, hooked: bool) -> write_side.Change | None:
         instance: Any = entry.instance
         if entry.deletes:
             return self._deletion(None, None, instance)
         if instance_dict(instance)[STATE].status is not _TRANSIENT:
-            return (self._hooked_saving if hooked else saving_of)(instance, None, False)
+            return (self._hooked_saving if hooked else write_side.saving_of)(instance, None, False)
         if not hooked:
-            return creation_for(session, entry)
-        return self._hooked(instance, None, partial(creation_for, session, entry))
+            return write_side.creation_for(session, entry)
+        return self._hooked(instance, None, partial(write_side.creation_for, session, entry))
 
     def _unwrap_key(self, key: object) -> object:
         """The key, or the key values of an instance that is given as a key."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.models.batch_context import SESSIONS
+from dynamo_bao.models.late import write_side
 from dynamo_bao.models.registry import managers
 from dynamo_bao.policy import AllowDirect
 from dynamo_bao.runtime.log_fields import log_fields
@@ -21,15 +22,7 @@ from dynamo_bao.session.requests import send
 from dynamo_bao.session.scope import operation_in, resolve_scope_of, surroundings
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, Status, identity_of, state_of
-from dynamo_bao.writes.change_factory import ConditionLike, checked_condition, write_of
-from dynamo_bao.writes.changes import Change, ConditionCheck
-from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.hooks import run_afterwards
-from dynamo_bao.writes.invalidation import invalidate
-from dynamo_bao.writes.merge import combine
-from dynamo_bao.writes.plans import ItemRef
-from dynamo_bao.writes.transact import run_transaction
-from dynamo_bao.writes.transaction_errors import transaction_failed
 
 log: logging.Logger = logging.getLogger("dynamo_bao.transaction")
 
@@ -44,11 +37,11 @@ class Transaction:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._changes: list[Change] = []
-        self._changes_by_item: dict[object, Change] = {}
+        self._changes: list[write_side.Change] = []
+        self._changes_by_item: dict[object, write_side.Change] = {}
         self.is_open: bool = True
 
-    def require(self, instance: Instance, condition: ConditionLike = None) -> None:
+    def require(self, instance: Instance, condition: write_side.ConditionLike = None) -> None:
         """Requires that an item which the transaction does not write is stored and fulfils a condition.
 
         The check is part of the transaction. If it fails, nothing is written.
@@ -76,14 +69,18 @@ class Transaction:
             )
         session = resolve_scope_of(state, "require")
         schema = state.mapper.schema
-        subject = ItemRef(schema, state.tenant, identity_of(instance))
+        subject = write_side.ItemRef(schema, state.tenant, identity_of(instance))
         self.collect(
-            ConditionCheck(
-                state.mapper, session, subject, instance, checked_condition(state.mapper, condition)
+            write_side.ConditionCheck(
+                state.mapper,
+                session,
+                subject,
+                instance,
+                write_side.checked_condition(state.mapper, condition),
             )
         )
 
-    def collect(self, change: Change) -> Any:
+    def collect(self, change: write_side.Change) -> Any:
         """Adds a change to the transaction and applies it in memory.
 
         Returns:
@@ -93,11 +90,11 @@ class Transaction:
             if not self.is_open:
                 raise _is_over()
             if self._changes_by_item.setdefault(change.item_ref, change) is not change:
-                combine(self._changes_by_item, change)
+                write_side.combine(self._changes_by_item, change)
             self._changes.append(change)
             change.transaction = None  # a cycle would keep all of its items in memory for a while
             change.result = change.apply_locally()
-            invalidate(self.session, (change,))
+            write_side.invalidate(self.session, (change,))
             return change.result
 
     def __len__(self) -> int:
@@ -115,17 +112,19 @@ class Transaction:
         except BaseException:
             self.rollback_to()
             raise
-        invalidate(self.session, (*collected, *changes))
+        write_side.invalidate(self.session, (*collected, *changes))
         self._confirm({change.item_ref for change in changes})
 
-    def _write(self, changes: list[Change]) -> None:
+    def _write(self, changes: list[write_side.Change]) -> None:
         """Writes one change for each item, all of them or none."""
-        writes = [write_of(change) for change in changes]
+        writes = [write_side.write_of(change) for change in changes]
         about = list(map(str, map(attrgetter("subject"), changes)))
         try:
             for write, change in zip(writes, changes, strict=True):
                 write.plan = change.plan_again(change.stored_item)
-            run_transaction(writes, partial(send, self.session, writes[0].database, "write", about))
+            write_side.run_transaction(
+                writes, partial(send, self.session, writes[0].database, "write", about)
+            )
         except TransactionError as error:
             if not error.errors:
                 raise
@@ -133,14 +132,19 @@ class Transaction:
             raise self._translated(error, writes, changes) from error.__cause__
 
     def _translated(
-        self, error: TransactionError, writes: list[WriteExecution], changes: list[Change]
+        self,
+        error: TransactionError,
+        writes: list[write_side.WriteExecution],
+        changes: list[write_side.Change],
     ) -> TransactionError:
         """The error of a transaction, with the errors of its writes translated by their changes."""
         errors = [
             None if reason is None else change.translate_error(reason)
             for change, reason in zip(changes, error.errors, strict=True)
         ]
-        translated = transaction_failed([f"{write.operation} {write.subject}" for write in writes], errors)
+        translated = write_side.transaction_failed(
+            [f"{write.operation} {write.subject}" for write in writes], errors
+        )
         translated.objects = tuple(change.result for change in changes)
         return translated
 
@@ -166,7 +170,7 @@ class Transaction:
         collected, self._changes = self._changes, self._changes[:since]
         self._changes_by_item = {}
         for change in self._changes:
-            combine(self._changes_by_item, change)
+            write_side.combine(self._changes_by_item, change)
         item_refs = {change.item_ref for change in collected[since:]}
         for change in reversed(collected):
             if change.item_ref in item_refs:
@@ -174,9 +178,9 @@ class Transaction:
         for change in self._changes:
             if change.item_ref in item_refs:
                 change.apply_locally()
-        invalidate(self.session, collected)
+        write_side.invalidate(self.session, collected)
 
-    def _undo(self, change: Change) -> None:
+    def _undo(self, change: write_side.Change) -> None:
         try:
             change.revert()
         except Exception:  # the change was interrupted halfway, and that exception is already being raised

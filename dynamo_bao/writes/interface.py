@@ -1,0 +1,57 @@
+"""What models need of the write side. They load it at the first write, because many programs start by reading."""
+
+from __future__ import annotations
+
+from dynamo_bao.writes.change_factory import (
+    ConditionLike,
+    carry_out,
+    checked_condition,
+    creation_for,
+    creation_of,
+    deleting_of,
+    saving_of,
+    update_of,
+    write_of,
+)
+from dynamo_bao.writes.changes import (
+    Change,
+    ConditionCheck,
+    CreateChange,
+    DeleteChange,
+    SaveChange,
+    defaults_beside,
+)
+from dynamo_bao.writes.commit import commit, register_objects
+from dynamo_bao.writes.executor import WriteExecution
+from dynamo_bao.writes.invalidation import invalidate
+from dynamo_bao.writes.merge import combine
+from dynamo_bao.writes.plans import CounterDelta, ItemRef
+from dynamo_bao.writes.transact import run_transaction
+from dynamo_bao.writes.transaction_errors import transaction_failed
+
+__all__ = [
+    "Change",
+    "ConditionCheck",
+    "ConditionLike",
+    "CounterDelta",
+    "CreateChange",
+    "DeleteChange",
+    "ItemRef",
+    "SaveChange",
+    "WriteExecution",
+    "carry_out",
+    "checked_condition",
+    "combine",
+    "commit",
+    "creation_for",
+    "creation_of",
+    "defaults_beside",
+    "deleting_of",
+    "invalidate",
+    "register_objects",
+    "run_transaction",
+    "saving_of",
+    "transaction_failed",
+    "update_of",
+    "write_of",
+]
