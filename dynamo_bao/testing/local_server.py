@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         status, headers, reply = self.engine.answer_to(self.headers.get("X-Amz-Target", ""), body)
         if kind in _TYPES:
-            headers["Content-Type"] = kind
+            headers["content-type"] = kind
         self._send(status, headers, reply)
 
     def do_GET(self) -> None:

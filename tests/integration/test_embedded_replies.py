@@ -94,7 +94,7 @@ def test_each_reply_has_its_checksum_and_an_id(client: Client) -> None:
     for operation, body in (("ListTables", {}), ("GetItem", {}), ("Nonsense", {}), ("GetItem", "no JSON")):
         _, headers, reply = client.answer(operation, body)
         assert headers["x-amz-crc32"] == str(zlib.crc32(reply))
-        assert headers["Content-Type"] == "application/x-amz-json-1.0"
+        assert headers["content-type"] == "application/x-amz-json-1.0"
         assert len(headers["x-amzn-requestid"]) == 52
         ids.add(headers["x-amzn-requestid"])
     assert len(ids) == 4

@@ -10,6 +10,7 @@ from typing import Any
 from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle, attach, open_client
 from dynamo_bao.dynamodb.transport.direct import DirectSender
 from dynamo_bao.dynamodb.transport.embedded.account import CREDENTIALS, REGION
+from dynamo_bao.dynamodb.transport.embedded.sender import EmbeddedSender
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint, endpoint_from_environment
 from dynamo_bao.errors import ConfigurationError, suggestion
@@ -110,7 +111,7 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
         return handle
 
     boto = BotocoreSender(open_handle)
-    wire: Any = boto if request_path == "botocore" else DirectSender(boto)
+    wire: Any = boto if request_path == "botocore" else EmbeddedSender(boto, engine.answer_to)
     wire.is_embedded = True
     return RetryingTransport(wire)
 

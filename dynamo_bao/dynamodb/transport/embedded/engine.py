@@ -25,7 +25,7 @@ _COUNTING: Final = ("PutItem", "UpdateItem")
 """The operations that count faults of the request as validation errors."""
 
 Answer = tuple[int, dict[str, str], bytes]
-"""Status, headers and body."""
+"""Status, headers by lower-case name, and body."""
 
 
 class EmbeddedEngine:
@@ -101,7 +101,7 @@ class EmbeddedEngine:
             status, reply = error.status, msgspec.json.encode(error.body())
         request_id = uuid.uuid4().hex.upper()
         headers = {
-            "Content-Type": JSON,
+            "content-type": JSON,
             "x-amzn-requestid": f"{request_id}{request_id[:20]}",
             "x-amz-crc32": str(zlib.crc32(reply)),
         }
