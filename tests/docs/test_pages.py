@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import boto3
 import pytest
 import yaml
 
@@ -29,6 +31,7 @@ from tests.support.pages import (
     runnable_pages,
 )
 from tests.support.plugin import ready_or_refused
+from tests.support.programs import node
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -105,12 +108,29 @@ def test_the_blocks_of_a_page_run(
     for library in needs(page):
         if find_spec(library) is None:
             pytest.skip(f"{library} is not installed")
-    if needs_engine(page):
-        environment["AWS_ENDPOINT_URL_DYNAMODB"] = str(ready_or_refused(engines, "dynoxide").endpoint_url)
-    result = subprocess.run(
-        ["run-page", page], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
-    )
+    with ExitStack() as stack:
+        if needs_engine(page):
+            endpoint = str(ready_or_refused(engines, "dynoxide").endpoint_url)
+            environment["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
+            stack.enter_context(without_new_tables(endpoint))
+        result = subprocess.run(
+            ["run-page", page], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
     assert result.returncode == 0, result.stderr
+
+
+@contextmanager
+def without_new_tables(endpoint: str) -> Iterator[None]:
+    """Deletes the tables that the block makes, as pages use the same names."""
+    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "eu-west-1"}
+    client = boto3.client("dynamodb", endpoint_url=endpoint, **keys)
+    earlier_tables = client.list_tables()["TableNames"]
+    try:
+        yield
+    finally:
+        for name in client.list_tables()["TableNames"]:
+            if name not in earlier_tables:
+                client.delete_table(TableName=name)
 
 
 @pytest.mark.parametrize("page", [page for page in all_pages() if page_mark(page, "suite") is not None])
@@ -173,27 +193,33 @@ def check_hcl(code: str) -> None:
         assert re.fullmatch(r"[\w. ]+ \{( .* \})?|[\w-]+ += .+|[\w.]+,?|[\]})]+,?|\{|0,?|\}.*", line), line
 
 
+def check_javascript(code: str) -> None:
+    """Node.js reads it, if there is one."""
+    if (program := node()) is not None:
+        subprocess.run([program, "--check", "-"], input=code, text=True, check=True)
+
+
 CHECKS = {
     "python": check_python,
     "sh": check_shell,
     "console": check_console,
     "yaml": lambda code: yaml.load(code, CloudFormation),
+    "js": check_javascript,
     "json": json.loads,
     "toml": tomllib.loads,
     "hcl": check_hcl,
     "text": lambda code: None,
     "mermaid": lambda code: None,
 }
-"""What is checked of a block in a language, whether it runs or not. JavaScript runs in the test of its page."""
+"""What is checked of a block in a language, whether it runs or not."""
 
 
 @pytest.mark.parametrize("page", all_pages())
 def test_every_block_is_well_formed(page: str) -> None:
     """Each block names a language, and is written in it."""
     for block in blocks_of(page):
-        if block.language != "js" or page not in RUN_ELSEWHERE:
-            assert block.language in CHECKS, f"{block.place} has the language {block.language!r}"
-            CHECKS[block.language](block.code)
+        assert block.language in CHECKS, f"{block.place} has the language {block.language!r}"
+        CHECKS[block.language](block.code)
 
 
 @pytest.mark.defect(56)
@@ -212,3 +238,20 @@ def follows_python(block: Block) -> bool:
     page = blocks_of(block.page)
     earlier = [one for one in page[: page.index(block)] if one.runs and one.language != "console"]
     return bool(earlier) and earlier[-1].language in ("python", "text")
+
+
+# --- links -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
+def test_links_of_pages_outside_the_site_lead_somewhere(page: str) -> None:
+    """Links to files of the repository, with their headings. Sphinx checks those of the site."""
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", (ROOT / page).read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", prose):
+        name, _, anchor = target.partition("#")
+        file = ROOT / name if name else ROOT / page
+        assert file.exists(), target
+        headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in {
+            re.sub(r"[^\w\- ]", "", one).lower().replace(" ", "-") for one in headings
+        }
