@@ -63,7 +63,8 @@ class BatchContext(Block[Session]):
     __slots__ = ()
 
     def _begin(self) -> Session:
-        session = self.value = self._make_session()
+        session = self._make_session()
+        self.value: Any = session
         ownership = session._ownership
         link = ownership.bind(session, self)
         if link.tenant is not None or resolvers:

@@ -36,8 +36,8 @@ class LocalServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, host: str = "127.0.0.1", port: int = 8000) -> None:
-        self.engine = EmbeddedEngine()
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.engine: EmbeddedEngine = EmbeddedEngine()
+        self.address_family: int = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:

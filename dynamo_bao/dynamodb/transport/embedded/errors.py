@@ -34,7 +34,9 @@ class ServiceError(Exception):
 
     def __init__(self, name: str, text: str | None = None, **members: object) -> None:
         super().__init__(text)
-        self.name, self.text, self.members = name, text, members
+        self.name: str = name
+        self.text: str | None = text
+        self.members: dict[str, object] = members
 
     def body(self) -> dict[str, Any]:
         """The JSON of the answer."""

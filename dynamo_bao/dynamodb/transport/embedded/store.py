@@ -32,7 +32,8 @@ class Record:
     __slots__ = ("_encoded", "item", "size")
 
     def __init__(self, item: Item) -> None:
-        self.item, self.size = item, item_size(item)
+        self.item: Item = item
+        self.size: int = item_size(item)
         self._encoded: msgspec.Raw | None = None
 
     @property
@@ -72,14 +73,16 @@ class View:
         projection_rule: Mapping[str, Any] | None = None,
         is_global: bool = False,
     ) -> None:
-        self.name, self.is_global, self.table = name, is_global, table
-        self.hash_name = schema[0]["AttributeName"]
-        self.range_name = schema[1]["AttributeName"] if len(schema) > 1 else None
+        self.name: str | None = name
+        self.is_global: bool = is_global
+        self.table: View | None = table
+        self.hash_name: str = schema[0]["AttributeName"]
+        self.range_name: str | None = schema[1]["AttributeName"] if len(schema) > 1 else None
         own_names = [self.hash_name, *filter(None, [self.range_name])]
         self.key_names: list[str] = list(dict.fromkeys([*own_names, *(table.key_names if table else ())]))
         self.own_names = own_names
         self.types = types
-        self.projection_type = (projection_rule or {}).get("ProjectionType", "ALL")
+        self.projection_type: str = (projection_rule or {}).get("ProjectionType", "ALL")
         self._partitions: dict[Any, _Partition] = {}
         self._project: Project | None = None
         if self.projection_type != "ALL":
@@ -219,7 +222,7 @@ class Store:
         self.table = table
         self.name: str = table.name
         self._indexed: list[Any] = []
-        self.view = View(None, table.schema, self._types())
+        self.view: View = View(None, table.schema, self._types())
         self.indexes: dict[str, View] = {}
         self._is_writing = False
         self.refresh()

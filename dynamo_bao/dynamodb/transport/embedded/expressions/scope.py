@@ -24,7 +24,7 @@ class Scope:
         self._used_placeholders: set[str] = set()
         self.paths: list[Path] = []
         """The paths that the last condition reads."""
-        self.checks_bounds = True
+        self.checks_bounds: bool = True
         """Whether bounds of BETWEEN in the wrong order are an error; in a filter they match nothing."""
 
     def path(self, path: Path) -> Path:
