@@ -211,7 +211,7 @@ def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[st
     return path
 
 
-def _may_have_settings(filename: str) -> bool:
+def _may_have_settings(filename: str | os.PathLike[str]) -> bool:
     """Whether a project's file may have settings. Most have none, and are not worth loading a parser."""
     try:
         with open(filename, encoding="utf-8") as file:
