@@ -1,4 +1,4 @@
-# `make demo` and `make test` need nothing but Python 3.10 or newer, which brings Node.js and Java as packages where the
+# `make demo` and `make test` need nothing but Python 3.11 or newer, which brings Node.js and Java as packages where the
 # system has none; `make help` lists the rest. Without make: CONTRIBUTING.md has the same as commands.
 
 PYTHON ?= python3
@@ -26,7 +26,7 @@ help:  ## this list
 	@$(PYTHON) -c "import re; [print(f'{name:14}{text}') for name, text in re.findall(r'^([a-z-]+):.*?## +(.*)', open('Makefile', encoding='utf-8').read(), re.M)]"
 
 $(VENV)/pyvenv.cfg:
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed; say which: make PYTHON=python3.12 …" if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say which: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
 # The first thing that a newcomer runs: only what it imports, and not compiled, as it imports few modules of that.

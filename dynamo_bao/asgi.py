@@ -8,9 +8,8 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Unpack
 
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.settings import SessionOptions
 from dynamo_bao.web.asgi_scope import environ_of, status_line
 from dynamo_bao.web.async_request import AsyncRequest, shared_tenant

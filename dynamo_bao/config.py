@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -231,10 +230,7 @@ def _read(path: Path) -> Mapping[str, object]:
 
 def _parsed(path: Path) -> dict[str, Any]:
     # Imported here: most programs are configured without a file.
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    import tomllib
 
     try:
         parsed: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))

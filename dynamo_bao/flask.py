@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from flask import Flask, Response, abort, request
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.settings import SessionOptions
 from dynamo_bao.web.flask_cli import commands
 from dynamo_bao.web.flask_json import serve_instances

@@ -8,9 +8,8 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Unpack
 
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.settings import SessionOptions
 from dynamo_bao.web.request_session import Body, RequestScope
 from dynamo_bao.web.service import REQUEST_KEY, Service

@@ -8,7 +8,7 @@ from collections import abc
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import repeat
-from typing import Any
+from typing import Any, Unpack
 
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, message_of
@@ -26,7 +26,6 @@ from dynamo_bao.fields.inference import (
 from dynamo_bao.fields.json_forms import JsonForm
 from dynamo_bao.fields.numeric import NUMBER_TYPES, IntegerField, NumberField
 from dynamo_bao.fields.text import StringField
-from dynamo_bao.runtime.compat import Unpack
 
 
 class TypedField(DocumentField):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from dynamo_bao.dynamodb.numbers import number_fault, number_text, parse_integer, parse_number, plain_number
 from dynamo_bao.dynamodb.service import MAX_NAME_BYTES, MAX_NESTING, AttributeValue
 from dynamo_bao.errors import QueryError, message_of
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.rules import check_unicode
-from dynamo_bao.runtime.compat import Unpack
 
 Numbers = Callable[[Decimal], Any]
 """Converts a number of a document: `plain_number` or `Decimal`."""

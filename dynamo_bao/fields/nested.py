@@ -9,7 +9,7 @@ import typing
 from base64 import b85decode
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import attrs
 from attrs import NOTHING
@@ -22,7 +22,6 @@ from dynamo_bao.fields.inference import CHOICES, KINDS_INSIDE, field_inside
 from dynamo_bao.fields.json_forms import JsonForm
 from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.fields.sets import SetField
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.runtime.records import frozen
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from dynamo_bao.dynamodb.numbers import (
     decimal_key,
@@ -24,7 +24,6 @@ from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.json_forms import JsonForm, decimal_of
 from dynamo_bao.fields.rules import Rule
-from dynamo_bao.runtime.compat import Unpack
 
 _SAFE = 10**38
 JAVASCRIPT_SAFE = 2**53 - 1

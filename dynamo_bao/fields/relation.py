@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from dynamo_bao.fields.base import FieldOptions
 from dynamo_bao.fields.rules import Rule
 from dynamo_bao.fields.text import StringField
-from dynamo_bao.runtime.compat import Unpack
 
 _NOT_EMPTY = Rule("is an empty id; use None for no relation", expr="{v}")
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from dynamo_bao.dynamodb.numbers import integer_key, parse_integer, parse_integer_key
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.json_forms import JsonForm, bytes_of
 from dynamo_bao.fields.text import part_of_text
-from dynamo_bao.runtime.compat import Unpack
 
 
 class BinaryField(Field):

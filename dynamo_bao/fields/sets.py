@@ -7,7 +7,7 @@ import typing
 from collections import abc
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from attrs import NOTHING
 
@@ -19,7 +19,6 @@ from dynamo_bao.fields.documents import check_depth, set_form, to_builtin
 from dynamo_bao.fields.inference import CHOICES, field_inside, type_text
 from dynamo_bao.fields.json_forms import JsonForm, decimal_of
 from dynamo_bao.fields.rules import Rule, check_unicode, is_unicode
-from dynamo_bao.runtime.compat import Unpack
 
 SET_CODES: Final = ("SS", "NS", "BS")
 _KINDS: Final = (set, frozenset, abc.Set, abc.MutableSet)

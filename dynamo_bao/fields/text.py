@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, message_of
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.rules import UNICODE, Rule, check_unicode
 from dynamo_bao.fields.ulids import new_ulid
-from dynamo_bao.runtime.compat import Unpack
 
 
 def part_of_text(field: Field, value: Any) -> AttributeValue:

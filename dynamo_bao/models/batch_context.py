@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from dynamo_bao.dynamodb.table import DEADLINE_SECONDS
 from dynamo_bao.models.persister import RepositoryPersister
 from dynamo_bao.models.registry import managers
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.context import BatchContext, in_session, require_synchronous
 from dynamo_bao.session.request_session import RequestSession
 from dynamo_bao.session.session import SessionMaker

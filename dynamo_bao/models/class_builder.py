@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Generic
+from typing import Any, Generic, Unpack
 
 import attr
 
@@ -25,7 +25,6 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.registry import register, repository_of
 from dynamo_bao.models.relationships import Related, get_or_load_related, relation_name
 from dynamo_bao.reads.query import QueryOptions
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.runtime.records import LateFields
 from dynamo_bao.session.lazy import make_lazy_class
 from dynamo_bao.session.state import Instance

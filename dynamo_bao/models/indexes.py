@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, Unpack
 
 from dynamo_bao.mapping.declarations import ConstraintDeclaration, IndexDeclaration, PrimaryKeyDeclaration
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.state import Instance
 

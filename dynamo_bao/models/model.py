@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import ValidationError
@@ -34,7 +34,6 @@ from dynamo_bao.models.operations import ModelOperations
 from dynamo_bao.models.pydantic_hooks import Serializer, core_schema_of
 from dynamo_bao.models.registry import repository_for, repository_of
 from dynamo_bao.models.relationships import get_or_load_related, get_related, load_related, related
-from dynamo_bao.runtime.compat import dataclass_transform
 from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.hydration import loaded_instance
 from dynamo_bao.session.peers import forget_items, forget_related

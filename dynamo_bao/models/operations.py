@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, Unpack, overload
 
 from dynamo_bao.models.late import iteration, search, search_terms, write_side
 from dynamo_bao.models.registry import repository_cache, repository_of
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.state import Instance
 from dynamo_bao.writes.hooks import register_plugin
 

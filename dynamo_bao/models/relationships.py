@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Never, TypeVar, Unpack, overload
 
 from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
 from dynamo_bao.models.registry import repository_for, repository_of
@@ -12,7 +12,6 @@ from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.get_item import get_instance
 from dynamo_bao.reads.query import QueryOptions, relation_paths, require_relations
 from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.runtime.compat import Never, Unpack
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.scope import operation_in, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session

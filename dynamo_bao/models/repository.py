@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, Unpack
 
 from dynamo_bao.dynamodb.expressions.parser import where
 from dynamo_bao.dynamodb.table import Database
@@ -28,7 +28,6 @@ from dynamo_bao.reads.get_item import get_instance, get_into, get_items
 from dynamo_bao.reads.key_conditions import Shape
 from dynamo_bao.reads.query import Query, QueryOptions, relations_of
 from dynamo_bao.reads.query_result import QueryResult, result_of
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.session.peers import forget_items, remember_items, remembered_items

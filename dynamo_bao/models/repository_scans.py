@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, Unpack
 
 from dynamo_bao.models.late import iteration, search
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.state import ModelMapper
 
 M = TypeVar("M")

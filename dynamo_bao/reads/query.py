@@ -6,7 +6,7 @@ import json
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from types import NoneType
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
 from attrs import evolve
 
@@ -22,7 +22,6 @@ from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
 from dynamo_bao.reads.key_conditions import Shape, key_condition, partition_text, split_condition
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.hydration import InvalidRow, LoadedRow, hydrate, instances_from_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery

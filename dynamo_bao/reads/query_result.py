@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, Unpack, overload
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.expressions.conditions import Condition
@@ -21,7 +21,6 @@ from dynamo_bao.reads.eager_loading import load_pages
 from dynamo_bao.reads.list_answers import ListAnswer
 from dynamo_bao.reads.prefetch import is_shared, peer_queries, register_parents
 from dynamo_bao.reads.query import Query, QueryOptions
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.hydration import InvalidRow, LoadedRow, reached
 from dynamo_bao.session.partitions import Prefetch, RememberedQuery
 from dynamo_bao.session.peers import remember_items

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
 from inspect import signature
+from typing import Unpack
 
 from dynamo_bao.errors import reject_unknown
 from dynamo_bao.models.batch_context import request_session, session_maker
 from dynamo_bao.models.registry import managers
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.settings import SessionOptions, SessionSettings
 from dynamo_bao.session.tenancy import EXEMPT, TenantBlock, tenant_of
 from dynamo_bao.web.async_request import AsyncRequest, shared_tenant

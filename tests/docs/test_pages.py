@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -32,11 +33,6 @@ from tests.support.pages import (
 )
 from tests.support.plugin import ready_or_refused
 from tests.support.programs import node
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 BAO = "from dynamo_bao.cli.main import main; main(prog_name='bao')"
 SUITES = {"docs/how-to/testing.md": 9}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_type
 
 from fastapi import FastAPI
-from typing_extensions import assert_type
 
 from dynamo_bao import (
     CounterField,

@@ -52,7 +52,7 @@ RANDOM_MODEL_FILES = 4
 
 METHODS = """
 from typing import ClassVar
-from typing_extensions import assert_type
+from typing import assert_type
 from dynamo_bao import (
     ChildQueryMethod, FindMethod, Index, Model, PrimaryKey, QueryMethod, QueryResult, RelatedField, StringField,
     UniqueConstraint, init_models,
@@ -142,7 +142,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from typing_extensions import assert_type
+from typing import assert_type
 
 from blog import MODELS, Post, Tag, TaggedPost, User
 from dynamo_bao import Model, QueryResult
@@ -218,7 +218,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def mypy(folder: Path) -> Faults:
     """What mypy says of the files of a folder."""
-    arguments = ["--strict", "--config-file=", "--python-version=3.10", "--explicit-package-bases"]
+    arguments = ["--strict", "--config-file=", "--python-version=3.11", "--explicit-package-bases"]
     arguments += ["--ignore-missing-imports", "--disable-error-code=import-untyped"]
     # A folder of its own, because a run with other options empties the cache.
     arguments += [f"--cache-dir={ROOT / '.mypy_cache' / 'programs'}"]
@@ -240,7 +240,7 @@ def mypy(folder: Path) -> Faults:
 
 def pyright(folder: Path) -> Faults:
     """What pyright says of the files of a folder."""
-    settings = {"extraPaths": [str(ROOT)], "typeCheckingMode": "standard", "pythonVersion": "3.10"}
+    settings = {"extraPaths": [str(ROOT)], "typeCheckingMode": "standard", "pythonVersion": "3.11"}
     (folder / "pyrightconfig.json").write_text(json.dumps({**settings, "reportMissingImports": False}))
     result = subprocess.run(
         [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable],
@@ -265,7 +265,7 @@ def ty(folder: Path) -> Faults:
     name among ``**options: Unpack[QueryOptions]``. And it takes every field of a model for one with a default, because
     it does not read `default` of field specifiers that are classes.
     """
-    arguments = ["--output-format=concise", "--python-version=3.10", f"--python={sys.prefix}"]
+    arguments = ["--output-format=concise", "--python-version=3.11", f"--python={sys.prefix}"]
     result = subprocess.run(
         [sys.executable, "-m", "ty", "check", *arguments, f"--extra-search-path={ROOT}", "."],
         capture_output=True,
@@ -347,7 +347,6 @@ def test_generated_modules_are_typed(checker: Checker, faults: Faults) -> None:
 
 def test_declarations_for_checkers_change_nothing() -> None:
     """The methods are those that the models get anyhow."""
-    if sys.version_info >= (3, 11):
-        names: dict[str, Any] = {"__name__": "generated"}
-        exec(compile(METHODS.replace("typing_extensions", "typing"), "generated", "exec"), names)
-        names["manager"].close()
+    names: dict[str, Any] = {"__name__": "generated"}
+    exec(compile(METHODS, "generated", "exec"), names)
+    names["manager"].close()

@@ -94,8 +94,8 @@ class Imports:
         return sorted([*modules.items(), *renamed_imports], key=_sort_key)
 
 
-INSTALLED = ("dynamo_bao", "typing_extensions")
-"""The installed packages that generated files import; type checkers bring the second one themselves."""
+INSTALLED = ("dynamo_bao",)
+"""The installed packages that generated files import."""
 
 
 def _sort_key(statement: tuple[str, list[str]]) -> tuple[int, str, tuple[int, str]]:

@@ -259,7 +259,7 @@ class _Writer:
         return _method(member.name, parameters, self._result(self._model_name(member.target)), doc)
 
     def _query_options(self) -> list[str]:
-        unpack = self.imports.use("Unpack", "typing_extensions", typing_only=True)
+        unpack = self.imports.use("Unpack", "typing", typing_only=True)
         options = self.imports.use("QueryOptions", "dynamo_bao", typing_only=True)
         any_type = self.imports.use("Any", "typing")
         return [f"sort_condition: {any_type} = None", f"**options: {unpack}[{options}]"]
