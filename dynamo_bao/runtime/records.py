@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -60,54 +59,58 @@ def _decorated(cls: type | None, generate: Callable[..., type], options: dict[st
 def _slotted(cls: type, generate: Callable[..., type], options: dict[str, Any]) -> type:
     """A class like `cls`, with slots for its attributes, and with methods that make the real ones."""
     namespace = {name: value for name, value in vars(cls).items() if name not in _OF_CLASSES}
-    annotations = cls.__annotations__
+    annotations, ancestors = cls.__annotations__, cls.__mro__[1:]
     names = [name for name, kind in annotations.items() if "ClassVar" not in str(kind)]
-    own_names = {name: value for name, value in namespace.items() if name not in names}
-    inherited_slots = {name for base in cls.__mro__[1:] for name in getattr(base, "__slots__", ())}
+    own_members = {name: value for name, value in namespace.items() if name not in names}
+    inherited_slots = {name for base in ancestors for name in getattr(base, "__slots__", ())}
     slots = [name for name in names if name not in inherited_slots]
-    if not any("__weakref__" in vars(base) for base in cls.__mro__[1:]):
+    if not any("__weakref__" in vars(base) for base in ancestors):
         slots.append("__weakref__")
-    record: Any = type(cls)(
-        cls.__name__, cls.__bases__, {**own_names, "__annotations__": annotations, "__slots__": tuple(slots)}
-    )
-    _replace_in_closures(own_names.values(), cls, record)
-    uncopied = {*_OF_CLASSES, *names, "__slots__", "__module__", "__qualname__", "__doc__", "__annotations__"}
+    uncopied = {*_OF_CLASSES, *names, *own_members, "__slots__", "__annotations__", "__doc__"}
 
-    def build(name: str) -> None:
-        """Has attrs generate the methods. Threads that do it at the same time give the class equal methods."""
+    def build(name: str) -> Any:
+        """Has attrs generate the methods, and returns the class.
+
+        Threads that do it at the same time give the class equal methods.
+        """
         template = type(cls)(cls.__name__, cls.__bases__, {**namespace, "__annotations__": annotations})
         limits = _FOR_CONSTRUCTOR if name in ("__init__", "__attrs_init__") else {}
-        generated = vars(generate(template, **{**options, **limits}))
-        for generated_name, member in generated.items():
-            if generated_name not in own_names and generated_name not in uncopied:
+        for generated_name, member in vars(generate(template, **{**options, **limits})).items():
+            if generated_name not in uncopied:
                 setattr(record, generated_name, member)
+        return record
 
-    record.__attrs_attrs__ = LateFields(partial(build, "__attrs_attrs__"))
-    is_frozen, has_equality = generate is attrs.frozen, options.get("eq", True) and "__eq__" not in own_names
-    if has_equality and not is_frozen and "__hash__" not in own_names:
-        record.__hash__ = None
-    for name in (
-        "__init__" if options.get("init", True) else "__attrs_init__",
-        *(("__repr__",) if options.get("repr", True) else ()),
-        *(("__eq__", "__ne__") if has_equality else ()),
-        *(("__hash__", "__setattr__", "__delattr__") if is_frozen else ()),
-        "__getstate__",
-        "__setstate__",
-    ):
-        if name not in own_names and not (name == "__hash__" and not has_equality):
-            setattr(record, name, _building_method(record, name, build))
-    return record  # type: ignore[no-any-return]
+    has_equality = options.get("eq", True) and "__eq__" not in own_members
+    methods: dict[str, object] = {
+        name: _building_method(name, build)
+        for name in (
+            "__init__" if options.get("init", True) else "__attrs_init__",
+            "__setstate__",  # it is called without a constructor
+            *(("__repr__",) if options.get("repr", True) else ()),
+            *(("__eq__", "__hash__") if has_equality else ()),
+        )
+    }
+    if generate is attrs.define and has_equality:
+        methods["__hash__"] = None
+    late_members = {"__attrs_attrs__": LateFields(partial(build, "__attrs_attrs__")), **methods}
+    own_members |= {
+        "__annotations__": annotations,
+        "__slots__": tuple(slots),
+        "__qualname__": cls.__qualname__,
+    }
+    record = type(cls)(cls.__name__, cls.__bases__, {**late_members, **own_members})
+    _replace_in_closures(own_members.values(), cls, record)
+    return record
 
 
-def _building_method(record: type, name: str, build: Callable[[str], None]) -> FunctionType:
+def _building_method(name: str, build: Callable[[str], Any]) -> Callable[..., Any]:
     """A method that has the real one made, and calls it."""
 
     def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        build(name)
-        return getattr(record, name)(self, *args, **kwargs)
+        return getattr(build(name), name)(self, *args, **kwargs)
 
-    method.__name__, method.__qualname__ = name, f"{record.__qualname__}.{name}"
-    return method  # type: ignore[return-value]
+    method.__name__ = name
+    return method
 
 
 def _replace_in_closures(members: Any, cls: type, record: type) -> None:
