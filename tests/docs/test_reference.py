@@ -11,7 +11,7 @@ import dynamo_bao.testing
 from dynamo_bao.config import _ENVIRONMENT, SECTIONS
 from dynamo_bao.dynamodb.expressions.parser import _BUILDERS, COMPARISONS
 from dynamo_bao.models.batch_context import SessionOptions
-from tests.support.pages import all_pages, text_of
+from tests.support.pages import ROOT, all_pages, text_of
 
 DOCUMENTED = re.findall(
     r"^\.\. auto(?:class|function|data):: (\w+)$",
@@ -43,3 +43,10 @@ def test_every_operator_is_in_its_table() -> None:
     page = text_of("docs/reference/operators.md")
     operators = {*COMPARISONS, *_BUILDERS, "$and", "$or", "$not"}
     assert [name for name in sorted(operators) if name not in page] == []
+
+
+def test_the_page_on_guarantees_has_the_promises_that_tests_hold() -> None:
+    """Each number on the page is the number of a test, and each that a test has is on the page."""
+    numbers = set(re.findall(r"^\| ([RWSX]\d+) \|", text_of("docs/understand/guarantees.md"), re.MULTILINE))
+    tests = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    assert numbers == set(re.findall(r'promise\("([RWSX]\d+)"\)', "".join(tests)))
