@@ -83,6 +83,7 @@ long: $(READY) engines javascript  ## the promises that random and many-threaded
 	BAO_EXAMPLES=1000 $(BIN)/python -m pytest --timeout 0 -s tests/property/test_two_programs.py --engine moto
 	BAO_EXAMPLES=2000 $(BIN)/python -m pytest --timeout 0 -n $(WORKERS) -s tests/property/test_has_many.py --engine moto,dynoxide
 	BAO_EXAMPLES=3000 $(BIN)/python -m pytest --timeout 0 -s tests/property/test_graphql.py
+	BAO_EXAMPLES=2000 $(BIN)/python -m pytest --timeout 0 -s tests/property/test_engine_histories.py
 	BAO_ROUNDS=500 BAO_ITEMS=1000000 $(BIN)/python -m pytest --timeout 0 -s tests/integration/test_concurrency.py tests/integration/test_iteration.py tests/property/test_derived_attributes.py -k "tenants_never_cross or one_winner or no_update_is_lost or memory_stays_flat or under_threads" --engine dynoxide
 	BAO_USES=2000 $(BIN)/python -m pytest --timeout 0 -s tests/integration/embedded/test_request_sessions.py -k at_random --engine dynoxide
 	BAO_REQUESTS=10000 $(BIN)/python -m pytest --timeout 0 -s tests/integration/test_web_servers.py --engine dynoxide

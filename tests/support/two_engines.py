@@ -30,6 +30,10 @@ SYNTAX: Final = re.compile(
     r"Expected |Unexpected |Syntax error|number of operands|Invalid operator|reserved keyword"
 )
 """Texts about faults of grammar, which dynoxide words in its own way: it has no "near" in most."""
+OPERANDS: Final = re.compile(
+    "incorrect data type|invalid for update|must be numbers|requires two list operands|does not exist in the item"
+)
+"""Texts about values and paths that an update cannot use: of several, dynoxide may name another one."""
 COUNT: Final = "1 validation error detected: "
 KIND: Final = re.compile(r"Invalid \w+Expression: ")
 
@@ -59,10 +63,15 @@ class TwoEngines:
 
     def difference(self, operation: str, request: Any) -> str | None:
         """What differs between the answers to a request; None if they are equal."""
+        return self.compared(operation, request)[1]
+
+    def compared(self, operation: str, request: Any) -> tuple[int, str | None]:
+        """The status of the embedded engine, and what differs between the answers; None if they are equal."""
         embedded, dynoxide = (steady(answer) for answer in self.ask(operation, request))
         if embedded == dynoxide or are_same_fault(embedded, dynoxide):
-            return None
-        return f"{operation} {str(request)[:400]}\n  embedded: {embedded}\n  dynoxide: {dynoxide}"
+            return embedded[0], None
+        text = f"{operation} {str(request)[:400]}\n  embedded: {embedded}\n  dynoxide: {dynoxide}"
+        return embedded[0], text
 
 
 def steady(answer: Answer) -> Answer:
@@ -86,13 +95,32 @@ def fault_of(answer: Answer) -> tuple[str, str]:
 
 
 def are_same_fault(embedded: Answer, dynoxide: Answer) -> bool:
-    """Whether two errors are equal but for dynoxide's own words for faults of grammar and undefined placeholders."""
+    """Whether two errors are equal but for dynoxide's own words for some faults of expressions."""
     if embedded[0] != dynoxide[0] or embedded[0] == 200:
         return False
     (kind, text), (other_kind, other_text) = fault_of(embedded), fault_of(dynoxide)
-    if kind != other_kind:
-        return False
-    if SYNTAX.search(text) and SYNTAX.search(other_text):
+    reasons, other_reasons = (answer[1].get("CancellationReasons", []) for answer in (embedded, dynoxide))
+    return (
+        kind == other_kind
+        and are_same_text(text, other_text)
+        and len(reasons) == len(other_reasons)
+        and all(map(_are_same_reason, reasons, other_reasons))
+    )
+
+
+def _are_same_reason(reason: dict[str, Any], other: dict[str, Any]) -> bool:
+    texts = [str(each.get("Message")) for each in (reason, other)]
+    rest, other_rest = ({**each, "Message": ""} for each in (reason, other))
+    return rest == other_rest and are_same_text(*texts)
+
+
+def are_same_text(text: str, other_text: str) -> bool:
+    """Whether two texts are equal, or both about grammar, an undefined placeholder, or an operand of an update."""
+    if text == other_text or (SYNTAX.search(text) and SYNTAX.search(other_text)):
         return True
-    plain_text = KIND.sub("", text.removeprefix(COUNT), 1)
-    return "is not defined" in text and plain_text == KIND.sub("", other_text.removeprefix(COUNT), 1)
+    if OPERANDS.search(text) and OPERANDS.search(other_text):
+        return True
+    plain_text, other_plain_text = (
+        KIND.sub("", each.removeprefix(COUNT), count=1) for each in (text, other_text)
+    )
+    return "is not defined" in text and plain_text == other_plain_text
