@@ -20,7 +20,7 @@ SEED ?= 1
 MINUTES ?= 120
 PATHS_TESTS := tests/integration tests/compat/parity --ignore tests/integration/cli --ignore tests/integration/maintenance
 
-.PHONY: help demo serve orders orders-api test long reliability paths parity interop javascript test-minimum test-graphene release-check mutants bench profile check lint types docs docs-serve format engines clean
+.PHONY: help demo serve orders orders-api test long reliability paths json parity interop javascript test-minimum test-graphene release-check mutants bench profile check lint types docs docs-serve format engines clean
 
 help:  ## this list
 	@$(PYTHON) -c "import re; [print(f'{name:14}{text}') for name, text in re.findall(r'^([a-z-]+):.*?## +(.*)', open('Makefile', encoding='utf-8').read(), re.M)]"
@@ -99,6 +99,9 @@ paths: $(READY) engines  ## the tests of requests by each way of sending: both, 
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --request-path twin $(PATHS_TESTS)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --request-path botocore $(PATHS_TESTS)
 
+json: $(READY) engines  ## the tests of units and of requests without orjson, so that msgspec reads and writes all JSON
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --json msgspec tests/unit tests/integration
+
 parity: $(READY)  ## how much of what the JavaScript library does is carried over, by area; and the page on its features
 	$(BIN)/python -m tests.compat.parity.report -n $(WORKERS)
 	$(BIN)/python -m tests.compat.parity.features
@@ -109,7 +112,7 @@ interop: $(READY) engines javascript  ## tables shared with JavaScript: both lib
 
 test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
 	$(PYTHON) -m venv --clear .venv-minimum
-	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,fastapi,celery,cli,examples]' pytest pytest-timeout pytest-xdist anyio asgiref starlette hypothesis httpx uvicorn greenlet gevent gunicorn waitress opentelemetry-sdk ruff
+	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,fastapi,celery,cli,examples,orjson]' pytest pytest-timeout pytest-xdist anyio asgiref starlette hypothesis httpx uvicorn greenlet gevent gunicorn waitress opentelemetry-sdk ruff
 	.venv-minimum/bin/python -m pytest -n $(WORKERS) --engine moto,dynoxide tests/unit tests/property tests/integration tests/docs
 
 # Graphene needs graphql-core 3.2, and the newest Strawberry, which `make test` uses, needs 3.3.

@@ -212,6 +212,19 @@ def test_boto3_and_botocore_are_in_one_room() -> None:
     assert importers == {"dynamodb.transport.botocore"}
 
 
+def test_one_module_chooses_what_reads_and_writes_json() -> None:
+    """No other module imports orjson. msgspec makes rows, and is the embedded engine's own."""
+    users: dict[str, set[str]] = {"orjson": set(), "msgspec": set()}
+    for path in sorted(ROOT.rglob("*.py")):
+        module = path.relative_to(ROOT).as_posix()
+        for name in users:
+            if re.search(rf"^ *(import|from) {name}\b", path.read_text(encoding="utf-8"), re.MULTILINE):
+                users[name].add(module)
+    assert users["orjson"] == {"runtime/json.py"}
+    others = {module for module in users["msgspec"] if "transport/embedded/" not in module}
+    assert others == {"runtime/json.py", "dynamodb/rows.py"}
+
+
 def test_only_the_transports_clock_sleeps() -> None:
     """Every wait goes through an injected clock."""
     sleepers = {

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    import orjson
+from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
+from dynamo_bao.runtime.json import dumps, loads, piece
 
 
 class RowText(Protocol):
@@ -81,14 +79,11 @@ def needs_escapes(text: str) -> bool:
     Raises:
         TypeError: for a text that cannot be encoded as UTF-8, because it holds a lone surrogate.
     """
-    # Imported here: a compiled module, needed only once something is sent.
-    import orjson
-
-    size = len(orjson.dumps(text)) - len('""')
+    size = len(dumps(text)) - len('""')
     return size != len(text) and size != len(text.encode())
 
 
-def json_keys(keys: Collection[tuple[str, str]]) -> orjson.Fragment | None:
+def json_keys(keys: Collection[tuple[str, str]]) -> Any:
     """Table keys as one piece of JSON; None if one of them needs an escape sequence."""
     try:
         if needs_escapes("".join(chain.from_iterable(keys))):
@@ -100,18 +95,15 @@ def json_keys(keys: Collection[tuple[str, str]]) -> orjson.Fragment | None:
     return json_list([f'{{"{PK}":{{"S":"{members}"}}}}'.encode()])
 
 
-def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"") -> orjson.Fragment:
+def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"") -> Any:
     """A list as a piece of JSON inside a request.
 
     Args:
         members: the members, encoded as JSON; at least one.
         before, after: bytes that are put around each member.
     """
-    # Imported here: a compiled module, needed only once something is sent.
-    import orjson
-
     between = b"%b,%b" % (after, before)
-    return orjson.Fragment(b"[%b%b%b]" % (before, between.join(members), after))
+    return piece(b"[%b%b%b]" % (before, between.join(members), after))
 
 
 def as_dict_item(item: Stored) -> Item:
@@ -119,10 +111,7 @@ def as_dict_item(item: Stored) -> Item:
     if isinstance(item, dict):
         return item
     if isinstance(item, bytes):
-        # Imported here: it is loaded already, because it made this JSON.
-        import orjson
-
-        parsed: Item = orjson.loads(item)
+        parsed: Item = loads(item)
         return parsed
     # Imported here: it needs a compiled module, which is loaded already if there is a row.
     from dynamo_bao.dynamodb.rows import item_of
@@ -134,8 +123,5 @@ def as_dict_members(members: object) -> list[Any]:
     """The members of a list in a request, which may be a piece of JSON; a list is returned unchanged."""
     if type(members) is list:
         return members
-    # Imported here: it is loaded already, because it made this piece.
-    import orjson
-
-    parsed: list[Any] = orjson.loads(orjson.dumps(members))
+    parsed: list[Any] = loads(dumps(members))
     return parsed

@@ -28,6 +28,7 @@ from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.compiler import NAMES, acceptable_expr_of, compiled, defines_last, encodes_by_expr
 from dynamo_bao.runtime.foreign_errors import require_data_error
+from dynamo_bao.runtime.json import dumps
 
 STATE: Final = "_bao_state"
 """The key of the state in an instance's ``__dict__``. The values of the fields follow it."""
@@ -366,11 +367,8 @@ def is_small(item: Item | tuple[Item, ...]) -> bool:
 
     Its JSON is always longer than what DynamoDB counts.
     """
-    # Imported here: a compiled module, needed only once something is written.
-    import orjson
-
     try:
-        return len(orjson.dumps(item, default=bytes.hex)) <= MAX_ITEM_BYTES - KEYS_BYTES
+        return len(dumps(item)) <= MAX_ITEM_BYTES - KEYS_BYTES
     except TypeError:
         return False
 

@@ -18,6 +18,7 @@ from dynamo_bao.dynamodb.service import MAX_ITEM_BYTES, Item
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import KEYS_BYTES
 from dynamo_bao.mapping.compiler import NAMES, acceptable_expr_of, compiled, encodes_by_expr
+from dynamo_bao.runtime.json import dumps
 
 EncodeJson = Callable[[Sequence[Mapping[str, Any]], Sequence[tuple[str, str]]], "list[bytes] | None"]
 MAX_JSON_BYTES = MAX_ITEM_BYTES - KEYS_BYTES
@@ -158,10 +159,7 @@ def escaped(text: str) -> str:
     >>> escaped('"Hm",\n')
     '\\"Hm\\",\\n'
     """
-    # Imported here: a compiled module, needed only once something is written.
-    import orjson
-
-    return orjson.dumps(text).decode()[1:-1]
+    return dumps(text).decode()[1:-1]
 
 
 def with_members(item: bytes, members: Item) -> bytes:
@@ -170,7 +168,4 @@ def with_members(item: bytes, members: Item) -> bytes:
     >>> with_members(b'{"_pk":{"S":"u#1"}}', {"_gsi1_pk": {"S": "u#1"}})
     b'{"_pk":{"S":"u#1"},"_gsi1_pk":{"S":"u#1"}}'
     """
-    # Imported here: see above.
-    import orjson
-
-    return b"%b,%b" % (item[:-1], orjson.dumps(members)[1:]) if members else item
+    return b"%b,%b" % (item[:-1], dumps(members)[1:]) if members else item

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, NoReturn
 
 import pytest
 
+from dynamo_bao.runtime import json
 from tests.support import paths
 from tests.support.engines import (
     CAPABILITIES,
@@ -24,6 +26,7 @@ from tests.support.engines import (
 from tests.support.figures import FIGURES
 from tests.support.tables import Tables
 
+JSON_MODULES = {"orjson": json.from_orjson, "msgspec": json.from_msgspec}
 # The property of a test report under which the reason for a skip travels, also from an xdist worker.
 SKIP_REASON = "engine_cannot"
 
@@ -39,6 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="lean",
         help="how requests are sent: by the library, by botocore, or by both, compared (default: lean)",
     )
+    parser.addoption(
+        "--json",
+        choices=tuple(JSON_MODULES),
+        default="orjson",
+        help="what reads and writes the library's JSON (default: orjson)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "quick_engines: own work; run on dynoxide, and inside the process")
     engines_of(config)
     paths.take(config.getoption("--request-path"))
+    json.json_module = cache(JSON_MODULES[config.getoption("--json")])
 
 
 def engines_of(config: pytest.Config) -> tuple[str, ...]:

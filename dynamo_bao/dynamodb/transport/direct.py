@@ -7,7 +7,6 @@ every request, and botocore renews them. botocore also sends some requests itsel
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -38,7 +37,6 @@ from dynamo_bao.dynamodb.transport.http import (
 )
 from dynamo_bao.dynamodb.transport.integrity import (
     check_length_and_crc,
-    json_module,
     parse_refusal,
     parse_reply,
     require_alone,
@@ -57,6 +55,7 @@ from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint
 from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import BaoError, DataFormatError
 from dynamo_bao.runtime.foreign_errors import is_foreign
+from dynamo_bao.runtime.json import dumps
 from dynamo_bao.runtime.process import this_process
 from dynamo_bao.runtime.records import frozen
 
@@ -459,18 +458,10 @@ def trace_headers(environment: Mapping[str, str]) -> dict[str, str]:
 
 def encoded(parameters: Mapping[str, object]) -> bytes | None:
     """Parameters as DynamoDB's JSON, binaries as base64; None if this encoder cannot encode them."""
-    json = json_module()
     try:
-        written: bytes = json.dumps(parameters, default=_base64)
-    except json.JSONEncodeError:
+        return dumps(parameters)
+    except TypeError:
         return None
-    return written
-
-
-def _base64(value: Any) -> str:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value).decode()
-    raise TypeError(f"{type(value).__name__} is not a value of DynamoDB")
 
 
 def _lease(connections: Connections, url: str, request: Request, data: bytes, end_time: float) -> HttpReply:

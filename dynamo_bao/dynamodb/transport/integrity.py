@@ -10,21 +10,12 @@ import re
 import zlib
 from base64 import b64decode
 from collections.abc import Mapping
-from functools import cache
-from typing import Any
 
 from dynamo_bao.errors import DataFormatError
+from dynamo_bao.runtime.json import loads
 
 MAX_EXCERPT_LENGTH = 200
 _BINARY_MARK = re.compile(rb'"BS?"')  # one search for both takes half the time of two searches
-
-
-@cache
-def json_module() -> Any:
-    """The module that parses and writes JSON, imported with the first request: it is a compiled one."""
-    import orjson
-
-    return orjson
 
 
 def check_length_and_crc(headers: Mapping[str, str], body: bytes, operation: str) -> None:
@@ -53,7 +44,7 @@ def require_alone(is_alone: bool, operation: str) -> None:
 def parse_reply(body: bytes, operation: str) -> dict[str, object]:
     """The JSON object of a successful reply, with binaries decoded; `DataFormatError` if it is not a JSON object."""
     try:
-        parsed = json_module().loads(body)
+        parsed = loads(body)
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
