@@ -371,8 +371,16 @@ def _finish(
     ]
     figures = CommitFigures() if outcome is None else outcome.figures(combined_changes)
     session._work.forget_written(written_entries if unwritten else entries, figures)
+    if len(combined_changes) < len(prepared_changes):
+        session._instances.withdraw(_never_stored(written_entries, combined_changes))
     if outcome is not None:
         _apply_results(combined_changes, outcome)
+
+
+def _never_stored(entries: Iterable[PendingWrite], combined_changes: Iterable[Change]) -> list[Instance]:
+    """The new instances whose items were deleted through other instances before they were stored."""
+    sent = {id(change.instance) for change in combined_changes}
+    return [entry.instance for entry in entries if entry.is_new and id(entry.instance) not in sent]
 
 
 def _finish_early(

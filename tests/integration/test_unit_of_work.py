@@ -357,6 +357,21 @@ def test_a_new_object_is_stored_under_the_key_it_has_at_the_commit(manager: Mana
     assert (Org.find("a").exists(), Org.find("b").name, Org.find("c").name) == (False, "Best", "Acme")
 
 
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_new_object_whose_item_others_delete_is_not_found(manager: Manager, atomic: bool) -> None:
+    """Two objects from outside the context delete the item that a third one, added before, would have stored."""
+    post_id = Post.create(title="stored").post_id
+    others = [Post.find(post_id), Post.find(post_id)]
+    with run_with_batch_context() as session:
+        new = Post(post_id=post_id, title="new")
+        session.add(new)
+        session.delete(*others)
+        session.commit(atomic=atomic)
+        assert Post.find(post_id) is not new
+        assert not Post.find(post_id).exists()
+        assert not Post.find(post_id, bypass_cache=True).exists()
+
+
 def test_an_object_that_was_deleted_shows_what_is_put_in_its_place(manager: Manager) -> None:
     """As after any creation; there is one state for one key."""
     Org.create(org_id="acme", name="Acme")
