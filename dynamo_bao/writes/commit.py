@@ -379,8 +379,16 @@ def _finish(
 
 def _never_stored(entries: Iterable[PendingWrite], combined_changes: Iterable[Change]) -> list[Instance]:
     """The new instances whose items were deleted through other instances before they were stored."""
-    sent = {id(change.instance) for change in combined_changes}
-    return [entry.instance for entry in entries if entry.is_new and id(entry.instance) not in sent]
+    sent_ids = {id(change.instance) for change in combined_changes}
+    return [entry.instance for entry in entries if entry.is_new and id(entry.instance) not in sent_ids]
+
+
+def _interrupted(change: Change) -> WriteOutcomeUnknownError:
+    return WriteOutcomeUnknownError(
+        f"{change.subject} {change.operation}: the commit was interrupted before the reply came, so it is not known "
+        f"whether it was written. refresh() the instance to see what is stored, then decide.",
+        **change.subject.names,
+    )
 
 
 def _finish_early(
@@ -406,6 +414,9 @@ def _finish_early(
     session._work.forget_written(written_entries, outcome.figures(changes))
     for change, stored in outcome.stored.items():
         change.apply_result(stored)
+    for change, error in outcome.unknown.items():
+        if error is _NO_ANSWER:
+            change.translate_error(_interrupted(change))
 
 
 def _commit_atomically(session: Session, changes: Sequence[Change], conclude: Conclude) -> CommitOutcome:

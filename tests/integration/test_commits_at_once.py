@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao import CommitError, init_models, run_with_batch_context
+from dynamo_bao import CommitError, WriteOutcomeUnknownError, init_models, run_with_batch_context
 from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.session.session import Session
@@ -168,6 +168,8 @@ def test_an_interrupt_leaves_what_was_sent_unknown(
     connections = server.connections
     session.rollback()
     for number in IDS:
+        with pytest.raises(WriteOutcomeUnknownError, match=f"Org '{number}'"):
+            Org.find(number).save()
         session.refresh(Org.find(number))
     assert server.connections > connections
     assert names() == [f"Second {number}" for number in IDS]
