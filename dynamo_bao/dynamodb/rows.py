@@ -93,14 +93,15 @@ class RowType:
 
     def parsed(self, body: bytes, operation: str) -> dict[str, object] | None:
         """The body of a reply with its items as rows; None if it holds anything that the row type does not have."""
-        if self._passed_over:
+        if self._passed_over > 0:  # threads can bring it below zero
             self._passed_over -= 1
             return None
-        if self._decoders is None:
+        decoders = self._decoders
+        if decoders is None:
             with self._lock:
-                self._decoders = self._build_decoders()
+                decoders = self._decoders = self._decoders or self._build_decoders()
         try:
-            parsed: Any = self._decoders[operation].decode(body)
+            parsed: Any = decoders[operation].decode(body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             if is_foreign(error):
                 raise

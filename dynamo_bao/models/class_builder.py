@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -25,6 +26,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.registry import register, repository_of
 from dynamo_bao.models.relationships import Related, get_or_load_related, relation_name
 from dynamo_bao.reads.query import QueryOptions
+from dynamo_bao.runtime.process import this_process
 from dynamo_bao.runtime.records import LateFields
 from dynamo_bao.session.lazy import make_lazy_class
 from dynamo_bao.session.state import Instance
@@ -139,6 +141,20 @@ def _give_attrs_fields(cls: type[Instance], names: Iterable[str]) -> None:
     )(cls)
 
 
+class _Compiling:
+    """Holds the lock for the compilation of models at first use; a fork child gets a new one."""
+
+    def __init__(self) -> None:
+        self.renew()
+        this_process.after_fork(self.renew)
+
+    def renew(self) -> None:
+        self.lock = threading.RLock()
+
+
+_compiling = _Compiling()
+
+
 def schema_of(cls: type[Instance]) -> Schema:
     """The schema of a model, compiled at first use if the class statement could not.
 
@@ -149,7 +165,8 @@ def schema_of(cls: type[Instance]) -> Schema:
     if schema is not None:
         return schema
     try:
-        return _compile(cls.__bao_model__)
+        with _compiling.lock:
+            return cls.__bao_model__.__dict__.get("__bao_schema__") or _compile(cls.__bao_model__)
     except UnresolvedAnnotation as unresolved:
         raise ConfigurationError(
             f"{unresolved}: the annotation names something that is not defined; define or import it.",
@@ -167,12 +184,12 @@ def _compile(model: Any) -> Schema:
     schema.has_relations = schema.has_relations or any(
         isinstance(member, HasManyDeclaration) for cls in model.__mro__ for member in vars(cls).values()
     )
-    model.__bao_schema__ = schema
     model.__bao_lazy_class__ = make_lazy_class(model, schema.lazy_names)
     model.fields = FieldPaths(schema)
     for name, value in _generated_members(schema).items():
         if not hasattr(model, name):
             setattr(model, name, value)
+    model.__bao_schema__ = schema  # last: a thread that sees it finds the rest too
     return schema
 
 

@@ -215,8 +215,10 @@ class Manager:
             if not self._takes_all_models and model not in self._listed_models:
                 return None
             with self._lock:
-                repository = self._add(model)
-                self._install_parent_queries()
+                repository = self._repositories.get(model)  # another thread may have added it
+                if repository is None:
+                    repository = self._add(model)
+                    self._install_parent_queries()
         if self._takes_all_models and model not in self._checked_models:
             check_relations(model, self._repositories)  # the related models are defined by now
             self._checked_models.add(model)
