@@ -76,15 +76,19 @@ class Run:
         session: the context that it runs in.
         caches: whether results of queries stay cached between looks.
         log: what it has shown.
+        deleted_inside: the keys of posts that a context inside it has deleted.
     """
 
     session: Session
     caches: bool
     log: list[Any] = Factory(list)
     held: list[Any] = Factory(list)
+    deleted_inside: set[str] = Factory(set)
     made: int = 0
 
     def do(self, step: Step) -> None:
+        if step[0] in ("delete", "delete by key") and "inside" in step[2]:
+            self.deleted_inside.add(step[1])
         getattr(self, step[0].replace(" ", "_"))(*step[1:])
 
     # --- looks ---------------------------------------------------------------------------------------
@@ -152,7 +156,8 @@ class Run:
             self.note(user, "held", None, list(result))
 
     def find(self) -> None:
-        for post in map(Post.find, POSTS[:3]):
+        """Finds posts by key, but none that an inner context deleted: this context shows it as long as it holds it."""
+        for post in map(Post.find, [post_id for post_id in POSTS[:3] if post_id not in self.deleted_inside]):
             self.log.append((post.primary_id, post.text if post else None))
 
     def load(self) -> None:
