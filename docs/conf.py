@@ -23,6 +23,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "code"
+smartquotes = False  # they would change options such as --search
 nitpicky = True
 nitpick_ignore_regex = [(r"py:\w+", ".*")]  # types in signatures, of Python and of this package's inside
 
@@ -41,6 +42,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
 
 copybutton_prompt_text = "$ "

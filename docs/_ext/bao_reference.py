@@ -63,21 +63,15 @@ def own_options(kind: type[Any]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def first_sentence(text: str | None) -> str:
-    """The first sentence of a docstring, as Markdown."""
-    paragraph = " ".join(inspect.cleandoc(text or "").split("\n\n")[0].split())
-    return paragraph.replace("``", "`").replace("|", "\\|")
-
-
 def field_table() -> Iterator[str]:
     """The table of all kinds of fields."""
-    yield "| field | Python | stored as | as a key | options | |"
-    yield "|---|---|---|---|---|---|"
+    yield "| field | Python | stored as | as a key | options |"
+    yield "|---|---|---|---|---|"
     for kind in field_kinds():
         name = kind.__name__
         stored = STORED.get(name) or kind.code
         key = KEY_TEXTS.get(name, "the text") if kind.can_be_key else "no"
-        cells = [f"`{name}`", python_type(kind), stored, key, own_options(kind), first_sentence(kind.__doc__)]
+        cells = [f"`{name}`", python_type(kind), stored, key, own_options(kind)]
         yield f"| {' | '.join(map(str, cells))} |"
 
 
@@ -90,7 +84,8 @@ def command_pages() -> Iterator[str]:
         context = click.Context(command, info_name=f"bao {name}")
         yield f"## bao {name}"
         yield ""
-        yield from inspect.cleandoc(command.help or "").replace("\b", "").splitlines()
+        help_text = inspect.cleandoc(command.help or "").replace("\b", "")
+        yield from re.sub(r"(?<![\w-])--[a-z-]+", r"`\g<0>`", help_text).splitlines()
         yield ""
         usage = " ".join(command.collect_usage_pieces(context))
         yield from ("```text", f"bao {name} {usage}", "```", "")
@@ -98,7 +93,7 @@ def command_pages() -> Iterator[str]:
         rows = [record for record in options if record is not None]
         if rows:
             yield from ("| option | |", "|---|---|")
-            yield from (f"| `{option}` | {cell(text)} |" for option, text in rows)
+            yield from (f"| `{cell(option)}` | {cell(text)} |" for option, text in rows)
             yield ""
 
 
@@ -146,14 +141,21 @@ class Errors(Generated):
     lines = staticmethod(error_sections)
 
 
-def escape_stars(app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]) -> None:
-    """Escapes the stars of ``**parts`` in a docstring, which would begin bold text."""
+def prepare(app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]) -> None:
+    """Changes what Napoleon or reStructuredText would misread in a docstring.
+
+    These are the stars of ``**parts``, which would begin bold text; the first colon of an attribute's docstring, which
+    would end its type; and a heading of arguments with further words.
+    """
     lines[:] = [re.sub(r"(?<![\w`*\\])\*\*(?=\w)", r"\\*\\*", line) for line in lines]
+    lines[:] = [re.sub(r"^Args \(.+\):$", "Args:", line) for line in lines]
+    if what in ("attribute", "data", "property") and lines:
+        lines[0] = lines[0].replace(": ", " – ")  # noqa: RUF001
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Adds the directives."""
-    app.connect("autodoc-process-docstring", escape_stars, priority=400)
+    app.connect("autodoc-process-docstring", prepare, priority=400)
     app.add_directive("bao-fields", Fields)
     app.add_directive("bao-commands", CommandLine)
     app.add_directive("bao-error-tree", Errors)
