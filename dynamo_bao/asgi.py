@@ -57,6 +57,9 @@ class BatchContextMiddleware:
 
     Raises:
         ConfigurationError: for an unknown option, or an invalid value.
+
+    Example:
+        >>> app = BatchContextMiddleware(app, tenant=tenant_from_header("X-Tenant"))
     """
 
     def __init__(

@@ -79,6 +79,12 @@ class BaoTask(_Task):  # type: ignore[misc]  # Celery has no types
 def tenant_headers(headers: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """Message headers with the current tenant, for ``app.send_task``. A tenant in `headers` is kept.
 
+    Args:
+        headers: further headers of the message.
+
+    Returns:
+        The headers with the tenant; `headers` itself if no tenant is set.
+
     Raises:
         TenantError: for an invalid tenant id in `headers`.
 

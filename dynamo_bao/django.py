@@ -59,8 +59,15 @@ class BatchContextMiddleware:
     `dynamo_bao.wsgi.BatchContextMiddleware`. ``tenant`` may also be the dotted path of a function that gets the
     `HttpRequest`; under ASGI it may be an ``async`` function. ``server_timing`` is on by default.
 
+    Args:
+        get_response: the next middleware or the view, from Django.
+
     Raises:
         ConfigurationError: for an unknown setting, or an invalid value.
+
+    Example:
+        >>> MIDDLEWARE = ["dynamo_bao.django.BatchContextMiddleware", "django.middleware.common.CommonMiddleware"]
+        >>> DYNAMO_BAO = {"tenant": tenant_from_host("example.com")}
     """
 
     sync_capable = True
@@ -247,7 +254,11 @@ def first_or_404(results: Iterable[T]) -> T:
 
 
 class BaoConfig(AppConfig):  # type: ignore[misc]  # Django has no types
-    """The Django app, which adds the system check: ``INSTALLED_APPS = [..., "dynamo_bao.django.BaoConfig"]``."""
+    """The Django app, which adds the system check: ``INSTALLED_APPS = [..., "dynamo_bao.django.BaoConfig"]``.
+
+    Example:
+        >>> INSTALLED_APPS = ["django.contrib.auth", "dynamo_bao.django.BaoConfig"]
+    """
 
     name = "dynamo_bao.django"
     label = "dynamo_bao"
@@ -258,7 +269,14 @@ class BaoConfig(AppConfig):  # type: ignore[misc]  # Django has no types
 
 
 def check_settings(**_: Any) -> Iterator[CheckMessage]:
-    """Yields the faults of the settings of dynamo_bao, for ``manage.py check``."""
+    """Yields the faults of the settings of dynamo_bao, for ``manage.py check``.
+
+    Yields:
+        A message for each fault.
+
+    Example:
+        >>> faults = list(check_settings())
+    """
     service = None
     try:
         service = _service()

@@ -57,6 +57,12 @@ class BaoError(Exception):
         error_code: the code of this kind of error, such as ``"BAO-3001"``. The page "Errors" of the reference has a
             section for each code.
         message: the text without the code.
+
+    Example:
+        >>> try:
+        ...     user.save()
+        ... except BaoError as error:
+        ...     print(error.error_code, error.message)
     """
 
     error_code: ClassVar[str] = "BAO-1000"
@@ -75,7 +81,11 @@ class BaoError(Exception):
 
 
 class ConfigurationError(BaoError, ValueError):
-    """A model definition or a setting that cannot work; raised before any request."""
+    """A model definition or a setting that cannot work; raised before any request.
+
+    Example:
+        >>> Index("user_id", id="gsi9")      # ConfigurationError in the class statement: there is no such index
+    """
 
     error_code = "BAO-1001"
 
@@ -91,6 +101,12 @@ class ModelFileError(ConfigurationError):
     Attributes:
         file: the path of the file, as the caller wrote it.
         line: the number of the line, from 1; None if the fault is not on one line.
+
+    Example:
+        >>> try:
+        ...     models = load_models("models.yaml")
+        ... except ModelFileError as error:
+        ...     print(error.file, error.line)
     """
 
     error_code = "BAO-1002"
@@ -111,11 +127,21 @@ class ModelFileError(ConfigurationError):
 
 
 class ConfigurationWarning(UserWarning):
-    """A setting or a model definition that works, but is probably a mistake."""
+    """A setting or a model definition that works, but is probably a mistake.
+
+    Example:
+        >>> import warnings
+        >>> warnings.simplefilter("error", ConfigurationWarning)
+    """
 
 
 class ModelFileWarning(UserWarning):
-    """Something in a YAML model file that works, but is probably a mistake."""
+    """Something in a YAML model file that works, but is probably a mistake.
+
+    Example:
+        >>> import warnings
+        >>> warnings.simplefilter("error", ModelFileWarning)
+    """
 
 
 class ValidationError(BaoError, ValueError):
@@ -125,6 +151,12 @@ class ValidationError(BaoError, ValueError):
         field: the name of the first wrong field; None if the fault is not about one field.
         value: the value of that field.
         errors: one `ValidationError` for each wrong field, if several fields are wrong.
+
+    Example:
+        >>> try:
+        ...     User.create(name="Ada", age="many")
+        ... except ValidationError as error:
+        ...     print(error.field, error.message)
     """
 
     error_code = "BAO-2001"
@@ -148,6 +180,9 @@ class ValidationError(BaoError, ValueError):
         Args:
             model: the name of the model.
             errors: at least one error, each about one field; a single error is returned unchanged.
+
+        Returns:
+            The error. Its `errors` has the others.
         """
         if len(errors) == 1:
             return errors[0]
@@ -157,7 +192,11 @@ class ValidationError(BaoError, ValueError):
 
 
 class UnknownFieldError(ValidationError, TypeError):
-    """A field name that the model does not declare."""
+    """A field name that the model does not declare.
+
+    Example:
+        >>> User.create(nmae="Ada")      # UnknownFieldError: the text names the field that is meant
+    """
 
     error_code = "BAO-2002"
 
@@ -168,6 +207,12 @@ class QueryError(BaoError, ValueError):
     Attributes:
         index: the index that was queried, if the fault is about one.
         field: the field that the fault is about, if it is about one.
+
+    Example:
+        >>> try:
+        ...     list(User.query_by_status("active", filter={"nmae": "Ada"}))
+        ... except QueryError as error:
+        ...     print(error.field)
     """
 
     error_code = "BAO-2003"
@@ -183,6 +228,12 @@ class ItemNotFoundError(BaoError):
 
     Attributes:
         model, key: the model and the key of the item.
+
+    Example:
+        >>> try:
+        ...     User.find_or_raise("42")
+        ... except ItemNotFoundError as error:
+        ...     print(error.model, error.key, "is not stored")
     """
 
     error_code = "BAO-3001"
@@ -201,6 +252,12 @@ class ConditionalError(BaoError):
     Attributes:
         model, key: the model and the key of the item.
         operation: ``"create"``, ``"save"``, ``"update"`` or ``"delete"``.
+
+    Example:
+        >>> try:
+        ...     user.save(condition={"status": "active"})
+        ... except ConditionalError as error:
+        ...     print(error.model, error.key)
     """
 
     error_code = "BAO-4001"
@@ -224,6 +281,12 @@ class UniqueConstraintError(ConditionalError):
 
     Attributes:
         field, value: the unique field and the value.
+
+    Example:
+        >>> try:
+        ...     User.create(name="Ada", email="ada@example.com")
+        ... except UniqueConstraintError as error:
+        ...     print(error.field, "is taken:", error.value)
     """
 
     error_code = "BAO-4002"
@@ -245,7 +308,14 @@ class UniqueConstraintError(ConditionalError):
 
 
 class VersionConflictError(ConditionalError):
-    """A save or delete of an instance that is older than the stored item; ``refresh()`` it and try again."""
+    """A save or delete of an instance that is older than the stored item; ``refresh()`` it and try again.
+
+    Example:
+        >>> try:
+        ...     user.save()
+        ... except VersionConflictError:
+        ...     user.refresh()
+    """
 
     error_code = "BAO-4003"
 
@@ -261,6 +331,13 @@ class TransactionError(BaoError):
 
     If the first of `errors` is a `UniqueConstraintError`, `VersionConflictError`, `ConditionalError` or
     `ItemNotFoundError`, then the transaction's error is an error of that kind too.
+
+    Example:
+        >>> try:
+        ...     with transaction():
+        ...         account.save()
+        ... except TransactionError as error:
+        ...     print(error.reasons)
     """
 
     error_code = "BAO-4004"
@@ -278,25 +355,49 @@ class TransactionError(BaoError):
 
 
 class TransactionTooLargeError(TransactionError, ValueError):
-    """More actions than one ``TransactWriteItems`` takes. Raised before any request."""
+    """More actions than one ``TransactWriteItems`` takes. Raised before any request.
+
+    Example:
+        >>> with transaction():
+        ...     for user in users:      # TransactionTooLargeError at the end, if these are more than 100
+        ...         user.delete()
+    """
 
     error_code = "BAO-4005"
 
 
 class BatchContextError(BaoError, RuntimeError):
-    """Wrong use of the batch context."""
+    """Wrong use of the batch context.
+
+    Example:
+        >>> with run_with_batch_context() as session:
+        ...     users = [User.find(id) for id in ids]
+        >>> session.flush()      # BatchContextError: the session is closed
+    """
 
     error_code = "BAO-5001"
 
 
 class BatchContextRequiredError(BatchContextError):
-    """Strict mode: an operation outside any batch context."""
+    """Strict mode: an operation outside any batch context.
+
+    Example:
+        >>> with init_models(models=[User], policy=RequireContext()):
+        ...     User.find("42").name      # BatchContextRequiredError: open a context first
+    """
 
     error_code = "BAO-5002"
 
 
 class ConcurrencyError(BatchContextError):
-    """A session, or one of its instances, that was used by a thread or task that does not own it."""
+    """A session, or one of its instances, that was used by a thread or task that does not own it.
+
+    Example:
+        >>> from threading import Thread
+        >>> with run_with_batch_context():
+        ...     user = User.find("42")
+        ...     Thread(target=lambda: user.name).start()      # ConcurrencyError in the thread: give it a session
+    """
 
     error_code = "BAO-5003"
 
@@ -306,6 +407,11 @@ class LazyLoadError(BatchContextError):
 
     Attributes:
         model, field: the relation that would have been loaded.
+
+    Example:
+        >>> with run_with_batch_context(fetch="raise"):
+        ...     for post in user.query_posts(load_related=["user"]):      # without load_related, post.user is an error
+        ...         print(post.user.name)
     """
 
     error_code = "BAO-5004"
@@ -317,21 +423,44 @@ class LazyLoadError(BatchContextError):
 
 
 class BudgetExceededError(BatchContextError):
-    """One request more than the budget allows. The request was not sent."""
+    """One request more than the budget allows. The request was not sent.
+
+    Example:
+        >>> try:
+        ...     with session.budget(round_trips=2):
+        ...         report(users)
+        ... except BudgetExceededError as error:
+        ...     print(error)
+    """
 
     error_code = "BAO-5005"
 
 
 class NaiveDatetimeWarning(UserWarning):
-    """A datetime without a time zone was taken for UTC."""
+    """A datetime without a time zone was taken for UTC.
+
+    Example:
+        >>> import warnings
+        >>> warnings.simplefilter("error", NaiveDatetimeWarning)
+    """
 
 
 class BatchContextWarning(UserWarning):
-    """An operation outside any batch context, under the policy `WarnOutside`."""
+    """An operation outside any batch context, under the policy `WarnOutside`.
+
+    Example:
+        >>> import warnings
+        >>> warnings.simplefilter("error", BatchContextWarning)
+    """
 
 
 class SeveralManagersWarning(BatchContextWarning):
-    """A second manager was opened for a model, and neither is bound to a context with `Manager.activate`."""
+    """A second manager was opened for a model, and neither is bound to a context with `Manager.activate`.
+
+    Example:
+        >>> with archive.activate():      # says which of the managers the block means
+        ...     User.create(name="Ada")
+    """
 
 
 class BatchIncompleteError(BaoError):
@@ -341,6 +470,12 @@ class BatchIncompleteError(BaoError):
 
     Attributes:
         keys: the unprocessed keys, as ``(model, primary id)``.
+
+    Example:
+        >>> try:
+        ...     names = [user.name for user in users]
+        ... except BatchIncompleteError as error:
+        ...     print(len(error.keys), "users were not read")
     """
 
     error_code = "BAO-3003"
@@ -357,6 +492,12 @@ class CommitError(BaoError):
         done: the objects that were written or deleted.
         not_done: the objects that were not; they stay pending.
         unknown: the objects whose outcome is not known; they stay pending.
+
+    Example:
+        >>> try:
+        ...     session.commit()
+        ... except CommitError as error:
+        ...     print(len(error.not_done), "objects are still pending")
     """
 
     error_code = "BAO-4006"
@@ -376,25 +517,50 @@ class CommitError(BaoError):
 
 
 class UncommittedChangesError(CommitError):
-    """A block ended with added or deleted objects that were neither committed nor rolled back."""
+    """A block ended with added or deleted objects that were neither committed nor rolled back.
+
+    Example:
+        >>> with run_with_batch_context() as session:
+        ...     session.add(user)
+        ...     session.commit()      # without this line, the end of the block raises UncommittedChangesError
+    """
 
     error_code = "BAO-4007"
 
 
 class TenantError(BaoError):
-    """Wrong use of tenants."""
+    """Wrong use of tenants.
+
+    Example:
+        >>> try:
+        ...     with TenantContext.run_with_tenant(tenant):
+        ...         User.create(name="Ada")
+        ... except TenantError as error:
+        ...     print(error.error_code)
+    """
 
     error_code = "BAO-6001"
 
 
 class TenantRequiredError(TenantError, RuntimeError):
-    """Tenancy is enabled and no tenant is set."""
+    """Tenancy is enabled and no tenant is set.
+
+    Example:
+        >>> User.create(name="Ada")      # TenantRequiredError, if the models have tenants and none is set
+    """
 
     error_code = "BAO-6002"
 
 
 class TenantMismatchError(TenantError, ValueError):
-    """An instance, id or cursor of one tenant that was used under another tenant."""
+    """An instance, id or cursor of one tenant that was used under another tenant.
+
+    Example:
+        >>> with TenantContext.run_with_tenant("acme"):
+        ...     user = User.find("42")
+        >>> with TenantContext.run_with_tenant("globex"):
+        ...     user.save()      # TenantMismatchError: load it under this tenant
+    """
 
     error_code = "BAO-6003"
 
@@ -404,6 +570,12 @@ class DataFormatError(BaoError):
 
     Attributes:
         model, key, field: the model, the key and the field that cannot be read, as far as they are known.
+
+    Example:
+        >>> try:
+        ...     user.name
+        ... except DataFormatError as error:
+        ...     print(error.model, error.key, error.field)
     """
 
     error_code = "BAO-3002"
@@ -428,6 +600,12 @@ class ServiceError(BaoError):
     Attributes:
         code: the service's error code, such as ``ResourceNotFoundException``.
         operation: the API operation, such as ``BatchGetItem``.
+
+    Example:
+        >>> try:
+        ...     User.create(name="Ada")
+        ... except ServiceError as error:
+        ...     print(error.operation, error.code)
     """
 
     error_code = "BAO-7001"
@@ -447,6 +625,12 @@ class ThrottledError(ServiceError):
             gave no reason.
         reasons: all of these reasons.
         retry_after: how many seconds DynamoDB asks to wait before the next attempt; None if it does not say.
+
+    Example:
+        >>> try:
+        ...     user.save()
+        ... except ThrottledError as error:
+        ...     print(error.table, error.reason, error.retry_after)
     """
 
     error_code = "BAO-7002"
@@ -477,6 +661,12 @@ class WriteOutcomeUnknownError(BaoError):
 
     Attributes:
         model, key: the model and the key of the item.
+
+    Example:
+        >>> try:
+        ...     user.save()
+        ... except WriteOutcomeUnknownError:
+        ...     user.refresh()
     """
 
     error_code = "BAO-4008"

@@ -54,6 +54,10 @@ class Bao:
         ConfigurationError: for an unknown option or an invalid value, and for a second registration.
 
     Options are also read from ``app.config["DYNAMO_BAO"]``, a dict. Arguments override it.
+
+    Example:
+        >>> app = Flask(__name__)
+        >>> bao = Bao(app, tenant=tenant_from_header("X-Tenant"))
     """
 
     def __init__(

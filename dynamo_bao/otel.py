@@ -109,7 +109,17 @@ class _Metrics:
 
 
 def attributes(request: SentRequest) -> dict[str, Any]:
-    """The attributes of a request, under their conventional names."""
+    """The attributes of a request, under their conventional names.
+
+    Args:
+        request: a request that was sent.
+
+    Returns:
+        The attributes of its span, by name.
+
+    Example:
+        >>> span.set_attributes(attributes(request))
+    """
     names: dict[str, Any] = {
         **_common(request),
         "aws.dynamodb.table_names": request.tables,
@@ -137,7 +147,17 @@ def attributes(request: SentRequest) -> dict[str, Any]:
 
 
 def server(manager: Manager) -> dict[str, Any]:
-    """The address, port and region that requests go to; empty if unknown."""
+    """The address, port and region that requests go to; empty if unknown.
+
+    Args:
+        manager: the manager.
+
+    Returns:
+        The attributes ``server.address``, ``server.port`` and ``cloud.region``, by name.
+
+    Example:
+        >>> span.set_attributes(server(manager))
+    """
     wire: Any = getattr(manager.database.transport, "wire", None)
     resolved_endpoint = getattr(wire, "resolved_endpoint", None)
     if resolved_endpoint is None:

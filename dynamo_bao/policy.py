@@ -26,7 +26,15 @@ REQUIRED_MESSAGE = (
 
 
 class Policy(Protocol):
-    """Decides whether one operation may run outside a session."""
+    """Decides whether one operation may run outside a session.
+
+    Example:
+        >>> class OnlyReads:
+        ...     def outside(self, operation):
+        ...         if ".find" not in operation:
+        ...             raise BatchContextRequiredError(operation)
+        >>> manager = init_models(models=[User], policy=OnlyReads())
+    """
 
     def outside(self, operation: str) -> None:
         """Returns if the operation may run, else raises.
@@ -39,29 +47,56 @@ class Policy(Protocol):
 
 @frozen
 class AllowDirect:
-    """The default: the operation runs at once, with one request per call and no cache."""
+    """The default: the operation runs at once, with one request per call and no cache.
+
+    Example:
+        >>> manager = init_models(models=[User], policy=AllowDirect())
+    """
 
     def outside(self, operation: str) -> None:
-        """Allows every operation."""
+        """Allows every operation.
+
+        Args:
+            operation: the call, such as ``User.find('42')``.
+        """
 
 
 @frozen
 class RequireContext:
-    """Strict mode: an operation outside a batch context raises `BatchContextRequiredError`."""
+    """Strict mode: an operation outside a batch context raises `BatchContextRequiredError`.
+
+    Example:
+        >>> manager = init_models(models=[User], policy=RequireContext())
+    """
 
     def outside(self, operation: str) -> None:
-        """Raises `BatchContextRequiredError`, before any request."""
+        """Raises `BatchContextRequiredError`, before any request.
+
+        Args:
+            operation: the call, such as ``User.find('42')``.
+
+        Raises:
+            BatchContextRequiredError: always.
+        """
         raise BatchContextRequiredError(f"{REQUIRED_MESSAGE} (tried: {operation})")
 
 
 @frozen
 class WarnOutside:
-    """The operation runs at once, and each line of code that does so gets one `BatchContextWarning`."""
+    """The operation runs at once, and each line of code that does so gets one `BatchContextWarning`.
+
+    Example:
+        >>> manager = init_models(models=[User], policy=WarnOutside())
+    """
 
     _warned_lines: set[tuple[str, int]] = field(factory=set, eq=False, repr=False)
 
     def outside(self, operation: str) -> None:
-        """Warns once for each calling line, with its file and number."""
+        """Warns once for each calling line, with its file and number.
+
+        Args:
+            operation: the call, such as ``User.find('42')``.
+        """
         remark = "runs outside run_with_batch_context(): no batching, no cache."
         warn_once(f"{operation} at {{place}} {remark}", BatchContextWarning, self._warned_lines)
 

@@ -41,6 +41,9 @@ class BatchContextMiddleware:
 
     Raises:
         ConfigurationError: for an unknown option, or an invalid value.
+
+    Example:
+        >>> app = BatchContextMiddleware(app, tenant=tenant_from_host("example.com"))
     """
 
     def __init__(

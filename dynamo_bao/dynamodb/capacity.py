@@ -11,6 +11,10 @@ class Capacity(NamedTuple):
     Attributes:
         read: read units; a small eventually consistent read takes half a unit.
         write: write units.
+
+    Example:
+        >>> Capacity(read=0.5, write=1.0)
+        Capacity(read=0.5, write=1.0)
     """
 
     read: float = 0.0
@@ -22,8 +26,12 @@ class Capacity(NamedTuple):
         Args:
             other: the other capacity.
 
-        >>> Capacity(1.0, 0.5).plus(Capacity(read=2.0))
-        Capacity(read=3.0, write=0.5)
+        Returns:
+            The sum, a new object.
+
+        Example:
+            >>> Capacity(1.0, 0.5).plus(Capacity(read=2.0))
+            Capacity(read=3.0, write=0.5)
         """
         if self is NOTHING_CONSUMED:
             return other

@@ -136,7 +136,11 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
     """An expression of ``{v}`` for the maximum characters of the stored form. It belongs to `encode_expr`."""
 
     def rules(self) -> tuple[Rule, ...]:
-        """What `validate` checks, in that order. Compiled functions have the same rules as source."""
+        """What `validate` checks, in that order. Compiled functions have the same rules as source.
+
+        Returns:
+            The rules, in the order in which they are checked.
+        """
         return ()
 
     def normalized_expr(self) -> str | None:
@@ -144,6 +148,9 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
         expression.
 
         The result of `validate` does not matter.
+
+        Returns:
+            The source of the expression, or None.
         """
         return None
 
@@ -152,11 +159,18 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
         expression.
 
         It may be false for valid values; these take the slower path.
+
+        Returns:
+            The source of the expression, or None.
         """
         return self._with_rules(self.normalized_expr(), self.rules())
 
     def valid_text_expr(self) -> str | None:
-        """`valid_expr` without the UTF-8 and set-member checks. The caller makes these checks for all fields."""
+        """`valid_expr` without the UTF-8 and set-member checks. The caller makes these checks for all fields.
+
+        Returns:
+            The source of the expression, or None.
+        """
         return self._with_rules(
             self.normalized_expr(), [rule for rule in self.rules() if not rule.is_of_texts]
         )
@@ -185,7 +199,20 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
         self.nullable: bool = required is False or default is None
 
     def bind(self: F, name: str, model: str, attribute: str, *, nullable: bool = False) -> F:
-        """A copy of this field for the field `name` of `model`, stored as `attribute`."""
+        """A copy of this field for the field `name` of `model`, stored as `attribute`.
+
+        Args:
+            name: the field's name in the model.
+            model: the model's stored name.
+            attribute: the name of the stored attribute.
+            nullable: whether the annotation allows None.
+
+        Returns:
+            The copy.
+
+        Raises:
+            ConfigurationError: if an option of the field has a wrong value.
+        """
         twin = copy.copy(self)
         twin.name, twin.model, twin.attribute = name, model, attribute
         twin._rules = None
@@ -212,7 +239,11 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
     # --- values -----------------------------------------------------------------------------------
 
     def default_value(self) -> Any:
-        """The default value; `attrs.NOTHING` if the field has no default."""
+        """The default value; `attrs.NOTHING` if the field has no default.
+
+        Returns:
+            The value, a new one for each call if it can be changed.
+        """
         if callable(self.default):
             return self.default()
         if isinstance(self.default, _MUTABLE):
@@ -226,6 +257,9 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
 
         Other default functions apply only to new items, so the value is None. An optional field is None too, as
         None is stored as no attribute.
+
+        Returns:
+            The value, or None.
         """
         if self.nullable or self.default is NOTHING:
             return None
@@ -239,15 +273,36 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
         return self.fills_itself if self.read_only is None else self.read_only
 
     def next_value(self) -> Any:
-        """The value that a save sets, for fields with `auto_update`."""
+        """The value that a save sets, for fields with `auto_update`.
+
+        Returns:
+            The new value.
+        """
         raise NotImplementedError
 
     def normalise(self, value: Any) -> Any:
-        """`value` in the form that instances hold. Converts other accepted forms, such as texts of dates."""
+        """`value` in the form that instances hold. Converts other accepted forms, such as texts of dates.
+
+        Args:
+            value: a value as a program gives it. It is not None.
+
+        Returns:
+            The value as instances hold it.
+
+        Raises:
+            ValueError: if it cannot be converted. The text is the end of a sentence about the field.
+        """
         return value
 
     def validate(self, value: Any) -> None:
-        """Raises `ValueError` or `ValidationError` if the normalised `value` breaks a rule."""
+        """Raises `ValueError` or `ValidationError` if the normalised `value` breaks a rule.
+
+        Args:
+            value: a value that `normalise` returned.
+
+        Raises:
+            ValueError: if it breaks a rule.
+        """
         rules = self._rules
         if rules is None:
             rules = self._rules = self.rules()
@@ -257,6 +312,12 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
 
     def accept(self, value: Any) -> Any:
         """`value` normalised and validated.
+
+        Args:
+            value: a value as a program gives it, or None.
+
+        Returns:
+            The value as instances hold it.
 
         Raises:
             ValidationError: if the value is not valid. The text names model and field, never the value.
@@ -288,32 +349,83 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
     # --- stored forms -------------------------------------------------------------------------------
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
-        """The stored form of a value that is not None; None to store no attribute."""
+        """The stored form of a value that is not None; None to store no attribute.
+
+        Args:
+            value: a value as instances hold it.
+
+        Returns:
+            The stored form in DynamoDB's typed JSON, such as ``{"S": "Ada"}``, or None.
+        """
         raise NotImplementedError
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
-        """The value of a stored form."""
+        """The value of a stored form.
+
+        Args:
+            stored: the stored form in DynamoDB's typed JSON.
+
+        Returns:
+            The value as instances hold it.
+
+        Raises:
+            ValueError: if no value has this form.
+        """
         raise NotImplementedError
 
     def fills(self, stored: AttributeValue) -> bool:
-        """Whether reading this stored form creates a part of the value, which may differ between two reads."""
+        """Whether reading this stored form creates a part of the value, which may differ between two reads.
+
+        Args:
+            stored: the stored form in DynamoDB's typed JSON.
+
+        Returns:
+            True if two reads may return different values.
+        """
         return False
 
     def store_part(self, value: Any) -> AttributeValue:
-        """The stored form of a part of a document, which may be None."""
+        """The stored form of a part of a document, which may be None.
+
+        Args:
+            value: the value of the part, or None.
+
+        Returns:
+            The stored form in DynamoDB's typed JSON.
+        """
         stored = None if value is None else self.to_dynamo(value)
         return {"NULL": True} if stored is None else stored
 
     def read_part(self, stored: AttributeValue) -> Any:
-        """The value of a part of a document."""
+        """The value of a part of a document.
+
+        Args:
+            stored: the stored form in DynamoDB's typed JSON.
+
+        Returns:
+            The value of the part, or None.
+        """
         return None if self.nullable and "NULL" in stored else self.from_dynamo(stored)
 
     def to_json(self, value: Any) -> JsonForm:
-        """The JSON form of a value that is not None."""
+        """The JSON form of a value that is not None.
+
+        Args:
+            value: a value as instances hold it.
+
+        Returns:
+            A value that JSON has: texts, numbers, lists, dicts.
+        """
         return json_form(value)
 
     def from_json(self, form: JsonForm) -> Any:
         """The value of a JSON form that is not None. `accept` then checks it. A value itself is returned as it is.
+
+        Args:
+            form: the value as JSON has it.
+
+        Returns:
+            The value, for `accept`.
 
         Raises:
             ValueError: for a form that no value has.
@@ -321,23 +433,61 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
         return form
 
     def to_key(self, value: Any) -> str:
-        """The value's text as part of a key, in the value's order."""
+        """The value's text as part of a key, in the value's order.
+
+        Args:
+            value: a value as instances hold it.
+
+        Returns:
+            The text.
+        """
         return str(value)
 
     def from_key(self, text: str) -> Any:
-        """The value of a key text. Raises `ValueError` if the text is not valid."""
+        """The value of a key text. Raises `ValueError` if the text is not valid.
+
+        Args:
+            text: a text from `to_key`.
+
+        Returns:
+            The value as instances hold it.
+        """
         return text
 
     def to_javascript_key(self, value: Any) -> str:
-        """`to_key` in the format of the JavaScript library (``key_format="dynamo-bao"``)."""
+        """`to_key` in the format of the JavaScript library (``key_format="dynamo-bao"``).
+
+        Args:
+            value: a value as instances hold it.
+
+        Returns:
+            The text.
+        """
         return self.to_key(value)
 
     def from_javascript_key(self, text: str) -> Any:
-        """The value of a key text from `to_javascript_key`."""
+        """The value of a key text from `to_javascript_key`.
+
+        Args:
+            text: a text from `to_javascript_key`.
+
+        Returns:
+            The value as instances hold it.
+        """
         return self.from_key(text)
 
     def operand(self, value: Any) -> AttributeValue:
-        """The stored form of a value that a condition compares with this field."""
+        """The stored form of a value that a condition compares with this field.
+
+        Args:
+            value: the value as a program gives it.
+
+        Returns:
+            The stored form in DynamoDB's typed JSON.
+
+        Raises:
+            QueryError: if conditions cannot compare with this value.
+        """
         if value is None:
             raise QueryError(
                 f"{self.model}.{self.name} cannot be compared with None; use $exists.", field=self.name
@@ -353,13 +503,30 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
         return stored
 
     def member(self, value: Any) -> AttributeValue:
-        """The stored form of a value that a condition searches inside this field."""
+        """The stored form of a value that a condition searches inside this field.
+
+        Args:
+            value: the value as a program gives it.
+
+        Returns:
+            The stored form in DynamoDB's typed JSON.
+
+        Raises:
+            QueryError: if conditions cannot search for this value.
+        """
         return self.operand(value)
 
     # --- definition -----------------------------------------------------------------------------------
 
     def fits(self, annotation: object) -> bool:
-        """Whether values of this field match `annotation` (without None)."""
+        """Whether values of this field match `annotation` (without None).
+
+        Args:
+            annotation: the annotation without ``| None``.
+
+        Returns:
+            True if it can be the annotation of this field.
+        """
         kind = class_of_annotation(annotation)
         if kind in (Any, object):
             return True
@@ -376,11 +543,20 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
         Args:
             annotation: the annotation without ``| None``.
             scope: the names around the class statement, to evaluate annotations that are strings.
+
+        Returns:
+            The declaration: this one, or a copy.
         """
         return self
 
     def inside(self, step: str | int) -> Field | None:
         """The field of the part at a name or position inside the values; None if the part may be anything.
+
+        Args:
+            step: a name in a map, or a position in a list.
+
+        Returns:
+            The field, or None.
 
         Raises:
             QueryError: if there can be no such part.
@@ -388,21 +564,48 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
         raise QueryError(f"{self.model}.{self.name} has no inner path; it is not a map.", field=self.name)
 
     def parts(self) -> Iterable[Field]:
-        """The fields of the parts of the values."""
+        """The fields of the parts of the values.
+
+        Returns:
+            The fields; none if the values have no parts with types.
+        """
         return ()
 
     # --- errors ------------------------------------------------------------------------------------
 
     def error(self, why: str, value: object) -> ValidationError:
-        """A `ValidationError` that names this field."""
+        """A `ValidationError` that names this field.
+
+        Args:
+            why: the fault, as the end of a sentence about the field.
+            value: the value, for the error's attribute. The text does not contain it.
+
+        Returns:
+            The error, to be raised.
+        """
         return ValidationError(f"{self.model}.{self.name} {why}".lstrip("."), self.name or None, value)
 
     def refuse_class(self, value: object, expected: str) -> NoReturn:
-        """Raises the error for a value of a wrong type."""
+        """Raises the error for a value of a wrong type.
+
+        Args:
+            value: the value.
+            expected: what the field takes instead, such as ``"int"``.
+
+        Raises:
+            ValidationError: always.
+        """
         raise self.error(f"takes {expected}, not {type(value).__name__}", value)
 
     def declaration_error(self, why: str) -> ConfigurationError:
-        """A `ConfigurationError` about this field."""
+        """A `ConfigurationError` about this field.
+
+        Args:
+            why: the fault, as one or two sentences.
+
+        Returns:
+            The error, to be raised.
+        """
         return ConfigurationError(f"{self.model}.{self.name}: {why}", model=self.model, field=self.name)
 
     def __repr__(self) -> str:

@@ -50,7 +50,11 @@ class _OrderedText(Field):
 
 
 class DateField(_OrderedText):
-    """A `datetime.date`, stored as ``2026-01-31``; accepts that text too."""
+    """A `datetime.date`, stored as ``2026-01-31``; accepts that text too.
+
+    Example:
+        >>> birthday: date | None = DateField(default=None)
+    """
 
     python_types: tuple[type, ...] = (date,)
     supports_begins_with = True
@@ -83,7 +87,11 @@ class DateField(_OrderedText):
 
 
 class TimeField(_OrderedText):
-    """A `datetime.time` without a zone, stored as ``14:30:00`` or ``14:30:00.250000``; accepts ISO texts too."""
+    """A `datetime.time` without a zone, stored as ``14:30:00`` or ``14:30:00.250000``; accepts ISO texts too.
+
+    Example:
+        >>> opens: time | None = TimeField(default=None)
+    """
 
     python_types: tuple[type, ...] = (time,)
     supports_begins_with = True
@@ -113,6 +121,9 @@ class DurationField(_OrderedText):
 
     Also accepts an ISO 8601 duration of days, hours, minutes and seconds: ``P1DT2H``. A negative duration is stored
     with a minus sign and the nines' complement of its days, as negative integers are in keys.
+
+    Example:
+        >>> lasts: timedelta = DurationField(default=timedelta(days=14))
     """
 
     python_types: tuple[type, ...] = (timedelta,)

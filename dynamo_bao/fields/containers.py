@@ -105,6 +105,9 @@ class MapField(TypedField):
             still the one that was loaded.
         numbers: ``"decimal"`` to read all numbers as `Decimal`. By default whole numbers are `int`, and fractions are
             `float` if that is exact, else `Decimal`.
+
+    Example:
+        >>> fees: dict[str, Decimal] = MapField(default=dict)
     """
 
     python_types: tuple[type, ...] = (dict,)
@@ -173,6 +176,9 @@ class ListField(TypedField):
     """A `list`, stored as a native list. The annotation types its elements: ``list[Line]``, or ``tuple[int, …]``.
 
     A save sends the whole list, or only the new elements if elements were only appended.
+
+    Example:
+        >>> lines: list[Line] = ListField(default=list)
     """
 
     python_types: tuple[type, ...] = (list, tuple)

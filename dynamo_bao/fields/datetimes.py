@@ -109,6 +109,9 @@ class DateTimeField(BaseDateTimeField):
 
     Accepts a datetime, an ISO 8601 string, or milliseconds since 1970. A naive datetime is treated as UTC, with a
     warning.
+
+    Example:
+        >>> shipped_at: datetime | None = DateTimeField(default=None)
     """
 
     unit = _MILLISECOND
@@ -148,7 +151,11 @@ class DateTimeField(BaseDateTimeField):
 
 
 class CreateDateField(DateTimeField):
-    """The time at which the instance was created. The constructor sets it."""
+    """The time at which the instance was created. The constructor sets it.
+
+    Example:
+        >>> created_at: datetime = CreateDateField()
+    """
 
     fills_itself = True
 
@@ -157,7 +164,11 @@ class CreateDateField(DateTimeField):
 
 
 class ModifiedDateField(CreateDateField):
-    """The time of the last save. Every save that does not set the field renews it."""
+    """The time of the last save. Every save that does not set the field renews it.
+
+    Example:
+        >>> changed_at: datetime = ModifiedDateField()
+    """
 
     auto_update = True
 
@@ -169,6 +180,9 @@ class TtlField(DateTimeField):
     """The time after which DynamoDB may delete the item, in seconds. The field must be named ``ttl``. None means never.
 
     Also accepts a timedelta from now. A timedelta as the default counts from the creation of the instance.
+
+    Example:
+        >>> ttl: datetime | None = TtlField(default=timedelta(days=30))
     """
 
     unit = _SECOND

@@ -263,7 +263,11 @@ class AnythingField(DocumentField):
 
 
 class JsonField(Field):
-    """Any JSON value, stored as one string."""
+    """Any JSON value, stored as one string.
+
+    Example:
+        >>> settings: Any = JsonField(default=dict)
+    """
 
     can_be_key = False
     code: str | None = "S"

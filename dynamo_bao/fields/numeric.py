@@ -58,6 +58,9 @@ class IntegerField(Field):
     Args:
         minimum, maximum: bounds, inclusive.
         choices: the allowed numbers.
+
+    Example:
+        >>> stars: int = IntegerField(minimum=1, maximum=5)
     """
 
     python_types: tuple[type, ...] = (int,)
@@ -129,6 +132,9 @@ class CounterField(IntegerField):
         default: the start value, 0 by default.
         exact: True to send each change as its own transaction. A lost reply can then be retried safely, at twice the
             write units.
+
+    Example:
+        >>> views: int = CounterField()
     """
 
     def __init__(
@@ -149,6 +155,9 @@ class FloatField(Field):
 
     Args:
         precision: the number of decimal places. Values are rounded half away from zero.
+
+    Example:
+        >>> latitude: float = FloatField(precision=6)
     """
 
     python_types: tuple[type, ...] = (float,)
@@ -205,7 +214,11 @@ class FloatField(Field):
 
 
 class DecimalField(Field):
-    """A `decimal.Decimal` of up to 38 significant digits. It accepts an `int`."""
+    """A `decimal.Decimal` of up to 38 significant digits. It accepts an `int`.
+
+    Example:
+        >>> price: Decimal = DecimalField()
+    """
 
     python_types: tuple[type, ...] = (Decimal,)
     code: str | None = "N"

@@ -18,6 +18,9 @@ class RelatedField(StringField):
 
     Args:
         target: the related model, or its name if it is defined later.
+
+    Example:
+        >>> user_id: str = RelatedField("User")
     """
 
     def __init__(

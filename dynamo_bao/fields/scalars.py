@@ -15,7 +15,11 @@ from dynamo_bao.fields.text import part_of_text
 
 
 class BinaryField(Field):
-    """`bytes`; accepts `bytearray` and `memoryview`. Cannot be a key."""
+    """`bytes`; accepts `bytearray` and `memoryview`. Cannot be a key.
+
+    Example:
+        >>> avatar: bytes = BinaryField()
+    """
 
     python_types: tuple[type, ...] = (bytes,)
     code: str | None = "B"
@@ -51,6 +55,9 @@ class EnumField(Field):
 
     Args:
         enum_type: the enumeration; by default the annotation.
+
+    Example:
+        >>> status: Status = EnumField(default=Status.ACTIVE)
     """
 
     python_types: tuple[type, ...] = (enum.Enum,)
@@ -127,7 +134,11 @@ class EnumField(Field):
 
 
 class BooleanField(Field):
-    """A `bool`. Other values, such as 0 and 1, are not accepted."""
+    """A `bool`. Other values, such as 0 and 1, are not accepted.
+
+    Example:
+        >>> is_active: bool = BooleanField(default=True)
+    """
 
     python_types: tuple[type, ...] = (bool,)
     code: str | None = "BOOL"

@@ -45,6 +45,9 @@ class SetField(Field):
     Attributes:
         element: the field of a member.
         container: the class of the values, `set` or `frozenset`.
+
+    Example:
+        >>> days: set[date] = SetField()
     """
 
     python_types: tuple[type, ...] = (set, frozenset)
@@ -86,7 +89,12 @@ class SetField(Field):
         return twin
 
     def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
-        """Creates the field of the members from the annotation."""
+        """Creates the field of the members from the annotation.
+
+        Args:
+            annotation: the type of the set, such as ``set[UUID]``.
+            scope: the names around the class statement, to evaluate annotations that are strings.
+        """
         (member,) = typing.get_args(annotation) or (Any,)
         try:
             element = field_inside(member, scope, self.numbers)
@@ -138,7 +146,17 @@ class SetField(Field):
         return form if self.element is None or form is None else self.element.from_json(form)
 
     def normalise_member(self, member: Any) -> Any:
-        """One member in the form that the set holds."""
+        """One member in the form that the set holds.
+
+        Args:
+            member: the member as the program gives it.
+
+        Returns:
+            The member as the set holds it.
+
+        Raises:
+            MemberFault: a `ValueError` if a set cannot hold it.
+        """
         assert self.element is not None
         try:
             accepted = self.element.accept(member)
@@ -208,6 +226,9 @@ class StringSetField(SetField):
     Args:
         max_string_length: the maximum number of characters of a member.
         max_member_count: the maximum number of members.
+
+    Example:
+        >>> tags: set[str] = StringSetField(max_member_count=20)
     """
 
     needs_annotation = False
@@ -287,6 +308,9 @@ class NumberSetField(SetField):
 
     ``set[int]``, ``set[float]`` and ``set[Decimal]`` hold members of that class. Without such an annotation, whole
     numbers are `int`, and fractions are `float` if that is exact, else `Decimal`.
+
+    Example:
+        >>> ratings: set[int] = NumberSetField()
     """
 
     needs_annotation = False
@@ -322,7 +346,11 @@ class NumberSetField(SetField):
 
 
 class BinarySetField(SetField):
-    """A `set` of `bytes`. The empty set is stored as no attribute."""
+    """A `set` of `bytes`. The empty set is stored as no attribute.
+
+    Example:
+        >>> checksums: set[bytes] = BinarySetField()
+    """
 
     needs_annotation = False
     code: str | None = "BS"

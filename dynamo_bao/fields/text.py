@@ -34,6 +34,9 @@ class StringField(Field):
         max_length, min_length: bounds in characters (code points).
         pattern: a regular expression that the whole string must match.
         choices: the allowed strings.
+
+    Example:
+        >>> email: str = StringField(max_length=200, pattern=r"[^@]+@[^@]+")
     """
 
     python_types: tuple[type, ...] = (str,)
@@ -119,6 +122,9 @@ class UlidField(StringField):
 
     Args:
         auto_assign: whether the constructor creates a ULID if it gets none.
+
+    Example:
+        >>> user_id: str = UlidField(auto_assign=True)
     """
 
     def __init__(
@@ -147,7 +153,11 @@ _ULID = Rule(
 
 
 class VersionField(UlidField):
-    """A ULID that every save checks and renews. A save over another version raises `VersionConflictError`."""
+    """A ULID that every save checks and renews. A save over another version raises `VersionConflictError`.
+
+    Example:
+        >>> version: str = VersionField()
+    """
 
     auto_update = True
 
@@ -163,6 +173,9 @@ class UuidField(Field):
 
     Args:
         auto_assign: whether the constructor creates a random UUID if it gets none.
+
+    Example:
+        >>> token: UUID = UuidField(auto_assign=True)
     """
 
     python_types: tuple[type, ...] = (uuid.UUID,)

@@ -311,6 +311,7 @@ def examine_table(
         mappers: the repositories of the models.
         fix: whether to repair faults, if possible.
         max_read_units, max_write_units: the most capacity units to consume in a second; None for no limit.
+        database: the table, as `Manager.database` has it.
 
     Yields:
         A step for each page; `count` is the number of items and guards of these models so far.

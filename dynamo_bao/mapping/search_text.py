@@ -112,6 +112,9 @@ class SearchConfig:
             option: field names, a mapping of options, or a `SearchConfig`.
             model: the model's name, for errors.
 
+        Returns:
+            The configuration, or None.
+
         Raises:
             ConfigurationError: if `option` is anything else.
         """

@@ -110,6 +110,9 @@ class Manager:
         settings: the settings that the manager was opened with.
         models: the models by name.
 
+    Raises:
+        ConfigurationError: if `models` has anything but models, or two models have the same prefix or name.
+
     Example:
         >>> with init_models(table_name="app", models=[User]) as manager:
         ...     manager.create_table()

@@ -99,6 +99,9 @@ class Model(ModelOperations):
         attribute_style: ``"camel"`` stores ``user_id`` as ``userId``.
         table_type: ``"mapping"`` for a model whose items connect two other models.
 
+    Args:
+        values: the values of a new instance by field name.
+
     Example:
         >>> class User(Model, prefix="u"):
         ...     user_id: str = UlidField(auto_assign=True)
@@ -158,7 +161,11 @@ class Model(ModelOperations):
 
     @staticmethod
     def is_inside_batch_context() -> bool:
-        """Whether the running code is inside a batch context."""
+        """Whether the running code is inside a batch context.
+
+        Returns:
+            True inside a batch context.
+        """
         return is_inside_batch_context()
 
     # --- this instance ---------------------------------------------------------------------------

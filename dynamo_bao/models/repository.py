@@ -525,7 +525,18 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         return self.identify(None, key).primary_id
 
     def identify(self, tenant: str | None, key: object) -> Identity:
-        """The table key, primary id and key values of the item with a key, for a tenant."""
+        """The table key, primary id and key values of the item with a key, for a tenant.
+
+        Args:
+            tenant: the tenant's id; None without tenants.
+            key: a primary id, the values of the key, or an instance.
+
+        Returns:
+            The identity: the table key, the primary id and the key values.
+
+        Raises:
+            ValidationError: if the key is empty, or not a key of the model.
+        """
         return self.schema.keys.from_key(tenant, key if type(key) is str else self._unwrap_key(key))
 
     def _unwrap_key(self, key: object) -> object:

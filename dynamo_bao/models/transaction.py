@@ -33,6 +33,11 @@ class Transaction:
     Attributes:
         session: the session of the block.
         is_open: whether the block has not ended yet.
+
+    Example:
+        >>> with transaction() as written:
+        ...     account.save()
+        ...     print(len(written))
     """
 
     def __init__(self, session: Session) -> None:
@@ -82,6 +87,9 @@ class Transaction:
 
     def collect(self, change: write_side.Change) -> Any:
         """Adds a change to the transaction and applies it in memory.
+
+        Args:
+            change: the change.
 
         Returns:
             The result of the operation.
@@ -166,7 +174,11 @@ class Transaction:
                 raise error
 
     def rollback_to(self, since: int = 0) -> None:
-        """Reverts the changes in memory, except the first `since` of them."""
+        """Reverts the changes in memory, except the first `since` of them.
+
+        Args:
+            since: how many changes stay, counted from the first.
+        """
         collected, self._changes = self._changes, self._changes[:since]
         self._changes_by_item = {}
         for change in self._changes:

@@ -48,6 +48,10 @@ class QueryOptions(TypedDict, total=False):
         related_fields: the same list, for use with ``load_related=True``.
         related_only: a relation field; the result has its targets instead of the rows.
         bypass_cache: whether the query is sent even if the batch context has the result of the same query.
+
+    Example:
+        >>> options: QueryOptions = {"limit": 10, "direction": "DESC"}
+        >>> users = User.query_by_status("active", **options)
     """
 
     limit: int | None

@@ -349,6 +349,9 @@ class QueryResult(ListAnswer, Generic[M]):
     def pages(self) -> Iterator[list[M]]:
         """Iterates over the matches page by page. Each page is fetched when it is needed; empty pages are left out.
 
+        Returns:
+            An iterator over lists of matches.
+
         Raises:
             DataFormatError: after a page with a row whose key is not a key of the model. Iteration can continue.
 
@@ -445,6 +448,9 @@ class QueryResult(ListAnswer, Generic[M]):
 
     def one(self) -> M:
         """The only match.
+
+        Returns:
+            The match.
 
         Raises:
             ItemNotFoundError: if there is no match.

@@ -73,6 +73,10 @@ class SearchResult(ListAnswer, Generic[T]):
 
     Attributes:
         cursor: the cursor with which the same search continues; None if there are no more matches.
+
+    Example:
+        >>> matches = Post.search_all(["batch"], limit=10)
+        >>> rest = Post.search_all(["batch"], limit=10, cursor=matches.cursor)
     """
 
     def __init__(self, items: Sequence[T], cursor: str | None) -> None:

@@ -20,6 +20,9 @@ R = TypeVar("R")
 def current_session() -> Session | None:
     """The innermost session of the running thread, greenlet or asyncio task, or None.
 
+    Returns:
+        The session, or None outside any batch context.
+
     Example:
         >>> with run_with_batch_context() as session:
         ...     assert current_session() is session
@@ -30,6 +33,9 @@ def current_session() -> Session | None:
 
 def is_inside_batch_context() -> bool:
     """Whether the running code is inside a batch context.
+
+    Returns:
+        True inside a batch context.
 
     Example:
         >>> with run_with_batch_context():

@@ -87,6 +87,11 @@ class Session:
     Attributes:
         stats: the session's figures so far.
         settings: the options with which it was opened.
+
+    Example:
+        >>> with run_with_batch_context() as session:
+        ...     users = [User.find(id) for id in ids]
+        ...     print([user.name for user in users], session.stats.round_trips)
     """
 
     # Each part has one task. The other rooms of the library use the parts; programs use the public methods.
@@ -229,14 +234,22 @@ class Session:
         return BudgetBlock((round_trips, read_units, write_units))
 
     def trace(self) -> Trace:
-        """The rounds of requests so far, each with the line of code that caused it."""
+        """The rounds of requests so far, each with the line of code that caused it.
+
+        Returns:
+            The trace; `print` shows it as a table.
+        """
         stats = self.stats
         return Trace(tuple(self._rounds.history), stats.prefetched, stats.prefetched_unused)
 
     # --- objects ---------------------------------------------------------------------------------
 
     def refresh(self, instance: Instance) -> None:
-        """Reads `instance` again, consistently and at once. Local changes and cached query results are dropped."""
+        """Reads `instance` again, consistently and at once. Local changes and cached query results are dropped.
+
+        Args:
+            instance: an instance of this session.
+        """
         self._ownership.check()
         self._partitions.clear()
         forget_items(instance)
@@ -249,6 +262,9 @@ class Session:
         """Removes an instance from the session, and drops cached query results.
 
         The instance becomes detached. The next find of its key reads the item again.
+
+        Args:
+            instance: an instance of this session.
 
         Raises:
             BatchContextError: if the instance does not belong to this session.

@@ -30,6 +30,11 @@ class Stats:
         retry_after: the sum of the seconds that DynamoDB asked to wait after them.
         prefetched: queries that were fetched in advance for peers.
         prefetched_unused: how many of them were not used so far.
+
+    Example:
+        >>> with run_with_batch_context() as session:
+        ...     users = [User.find(id) for id in ids]
+        ...     print(session.stats)
     """
 
     lookups: int = 0
@@ -56,7 +61,11 @@ class Stats:
         return Capacity(self.read_capacity, self.write_capacity)
 
     def count(self, reply: Reply) -> None:
-        """Adds one reply's figures."""
+        """Adds one reply's figures.
+
+        Args:
+            reply: the reply to a request.
+        """
         self._count_attempts(reply)
         self.read_capacity += reply.capacity.read
         self.write_capacity += reply.capacity.write
@@ -67,7 +76,11 @@ class Stats:
             self.unprocessed += sum(map(len, members))
 
     def count_failure(self, failure: FailedRequest) -> None:
-        """Adds the figures of a request that ended with an error."""
+        """Adds the figures of a request that ended with an error.
+
+        Args:
+            failure: the request and what is known of its attempts.
+        """
         self._count_attempts(failure)
 
     def _count_attempts(self, outcome: Reply | FailedRequest) -> None:

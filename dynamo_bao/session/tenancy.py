@@ -36,7 +36,12 @@ application without tenants. Resolvers decide, as if no tenant had ever been set
 
 
 class TenantContext:
-    """The current tenant. It is set for a block or for a thread, or resolvers return it."""
+    """The current tenant. It is set for a block or for a thread, or resolvers return it.
+
+    Example:
+        >>> with TenantContext.run_with_tenant("acme"):
+        ...     User.create(name="Ada")
+    """
 
     @overload
     @staticmethod
@@ -96,6 +101,9 @@ class TenantContext:
     @staticmethod
     def get_current_tenant() -> str | None:
         """The tenant of the running code: the one set last, else the first that a resolver returns, else None.
+
+        Returns:
+            The tenant's id, or None.
 
         Example:
             >>> with TenantContext.run_with_tenant("acme"):

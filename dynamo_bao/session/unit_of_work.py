@@ -61,6 +61,10 @@ class CommitFigures:
         done: the objects that were written.
         not_done: the objects that were not written; they stay in the session.
         unknown: the objects whose outcome is unknown; they stay in the session too.
+
+    Example:
+        >>> session.commit()
+        >>> print(len(session.last_commit.done), "objects were written")
     """
 
     done: tuple[Any, ...] = ()
@@ -68,7 +72,11 @@ class CommitFigures:
     unknown: tuple[Any, ...] = ()
 
     def by_reference(self) -> Callable[[], CommitFigures]:
-        """A function that returns these figures. If all objects were written, it holds them weakly."""
+        """A function that returns these figures. If all objects were written, it holds them weakly.
+
+        Returns:
+            The function. It takes no arguments.
+        """
         if self.not_done or self.unknown:
             return lambda: self
         references = list(map(ref, self.done))

@@ -81,6 +81,9 @@ class SharedEngine:
         Args:
             models: as in `init_models`; all models by default.
             options: further arguments of `init_models`.
+
+        Returns:
+            A context manager that yields the manager.
         """
         name = f"bao-test-{_host()}-{os.getpid()}-{int(time.time())}-{uuid.uuid4().hex[:12]}"
         options = {"table_name": name, "transport": self.transport, **options}
@@ -105,6 +108,9 @@ class SharedEngine:
 
         Args:
             seconds: the age of a leftover in seconds.
+
+        Returns:
+            The names of the deleted tables.
         """
         if self.endpoint_url is None:
             return []

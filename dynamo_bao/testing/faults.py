@@ -34,7 +34,13 @@ Send = Callable[[Request], dict[str, Any]]
 
 
 class Fault(Protocol):
-    """Decides the result of one attempt. `send` sends the request without a fault."""
+    """Decides the result of one attempt. `send` sends the request without a fault.
+
+    Example:
+        >>> def refused(request, send, chance):
+        ...     raise ConnectionRefusedError
+        >>> transport.inject(refused)
+    """
 
     def __call__(self, request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
         """Returns the body of the reply, or raises the error of the attempt."""
@@ -144,6 +150,9 @@ def unprocessed(share: float) -> Fault:
     Args:
         share: the probability for each of them, from 0 to 1.
 
+    Returns:
+        The fault.
+
     Example:
         >>> transport.inject(unprocessed(0.5))
     """
@@ -176,6 +185,9 @@ def throttled(*, reasons: Iterable[str] = (), retry_after: float | None = None) 
         reasons: the throttling reasons of the reply, such as ``"TableReadKeyRangeThroughputExceeded"``.
         retry_after: the seconds after which the reply asks to retry.
 
+    Returns:
+        The fault.
+
     Example:
         >>> transport.inject(throttled())
     """
@@ -197,6 +209,9 @@ def lost_reply(*, carried_out: bool = True) -> Fault:
     Args:
         carried_out: whether DynamoDB executes the request before.
 
+    Returns:
+        The fault.
+
     Example:
         >>> transport.inject(lost_reply())
     """
@@ -213,6 +228,9 @@ def lost_reply(*, carried_out: bool = True) -> Fault:
 
 def refused_connection() -> Fault:
     """The endpoint refuses the connection, so the request is not sent.
+
+    Returns:
+        The fault.
 
     Example:
         >>> transport.inject([refused_connection(), None])
@@ -232,6 +250,9 @@ def damaged(how: str) -> Fault:
     Args:
         how: ``"empty"``, ``"html"``, ``"truncated"``, ``"crc"`` (a wrong checksum) or ``"flipped"`` (one
             changed byte).
+
+    Returns:
+        The fault.
 
     Raises:
         ValueError: for another text.

@@ -11,6 +11,9 @@ from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transp
 class RecordingTransport:
     """Passes requests on to another transport, and records them.
 
+    Args:
+        inner: the transport that sends the requests.
+
     Attributes:
         requests: all requests, in the order of sending.
         wire: the wire of the transport below, so that ``manager.client`` works.
@@ -30,10 +33,20 @@ class RecordingTransport:
 
     @property
     def clock(self) -> Clock:
+        """The clock of the other transport."""
         return self._inner.clock
 
     def send(self, request: Request, *, deadline: float) -> Reply:
         # A copy, because the request refers to the instances that wait for its reply.
+        """Records a request, and sends it through the other transport.
+
+        Args:
+            request: the request to send.
+            deadline: the time after which it is not retried, in seconds of `clock`.
+
+        Returns:
+            The reply.
+        """
         record = Request(request.operation, request.written, request.repeatable)
         with self._lock:
             self.requests.append(record)
@@ -44,6 +57,9 @@ class RecordingTransport:
 
         Args:
             operation: an operation, such as ``"Query"``; None for all.
+
+        Returns:
+            The number.
 
         Example:
             >>> assert recording.count("BatchGetItem") == 1
@@ -60,4 +76,5 @@ class RecordingTransport:
             self.requests.clear()
 
     def close(self) -> None:
+        """Closes the other transport."""
         self._inner.close()

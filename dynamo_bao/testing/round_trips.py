@@ -66,6 +66,9 @@ class RoundWatch:
     def trace(self) -> Trace:
         """The rounds so far, numbered in the order in which they ended.
 
+        Returns:
+            The trace; `print` shows it as a table.
+
         Example:
             >>> with RoundWatch() as watch:
             ...     page()
@@ -141,6 +144,9 @@ def assert_max_round_trips(limit: int) -> MaxRoundTrips:
 
     Args:
         limit: the allowed number of round trips, 0 or more.
+
+    Returns:
+        A context manager that yields a `RoundWatch`.
 
     Raises:
         AssertionError: at the end of the block, with every round and the line that caused it.

@@ -71,6 +71,9 @@ def tenant_from_header(name: str) -> HeaderTenant:
     Args:
         name: the name of the header, such as ``"X-Tenant"``.
 
+    Returns:
+        A function for the option `tenant`.
+
     Example:
         >>> Bao(app, tenant=tenant_from_header("X-Tenant"))
     """
@@ -83,6 +86,9 @@ def tenant_from_host(domain: str) -> HostTenant:
     Args:
         domain: the rest of the host name. With ``"example.com"``, requests to ``acme.example.com`` belong to ``acme``.
             Requests to any other host have no tenant.
+
+    Returns:
+        A function for the option `tenant`.
 
     Example:
         >>> Bao(app, tenant=tenant_from_host("example.com"))

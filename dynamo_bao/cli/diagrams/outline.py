@@ -134,7 +134,16 @@ class Relation:
 
 @frozen
 class Outline:
-    """Models and their relations."""
+    """Models and their relations.
+
+    Attributes:
+        models: the models, each with its fields and keys.
+        relations: the relations between them.
+
+    Example:
+        >>> outline = outline_of([User, Post])
+        >>> print(len(outline.relations))
+    """
 
     models: tuple[ModelOutline, ...]
     relations: tuple[Relation, ...]
@@ -142,6 +151,12 @@ class Outline:
 
 def outline_of(models: Iterable[type[Instance]]) -> Outline:
     """The outline of models, in their order.
+
+    Args:
+        models: the classes of the models.
+
+    Returns:
+        The outline, for `as_text`, `as_mermaid` and `as_svg`.
 
     Raises:
         ConfigurationError: if the definition of a model is wrong.

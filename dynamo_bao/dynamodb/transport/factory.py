@@ -60,6 +60,13 @@ def boto_transport(
             capacity or a checksum; ``"lenient"`` is for engines that send neither.
         read_timeout: the most seconds of an attempt in which nothing arrives, before another attempt on another
             connection; None for 2.
+
+    Returns:
+        The transport.
+
+    Example:
+        >>> transport = boto_transport(endpoint_url="http://localhost:8000", region="eu-west-1")
+        >>> manager = init_models(models=[User], transport=transport)
     """
     client_credentials = dict(credentials or {})
 
@@ -95,8 +102,14 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
         max_concurrency: the most requests that are sent at the same time.
         request_path: ``"lean"`` or ``"botocore"``; see `boto_transport`.
 
+    Returns:
+        The transport.
+
     Raises:
         ConfigurationError: if moto is not installed.
+
+    Example:
+        >>> manager = init_models(models=[User], transport=embedded_transport())
     """
     # Imported here: only programs that embed an engine need it.
     from dynamo_bao.dynamodb.transport.embedded.engine import EmbeddedEngine

@@ -43,7 +43,17 @@ class Deadline(float):
 
 @frozen
 class Clock:
-    """The clock of the library: the time, and a way to wait. Tests use their own."""
+    """The clock of the library: the time, and a way to wait. Tests use their own.
+
+    Attributes:
+        now: returns the time in seconds, from any start.
+        sleep: waits for a number of seconds.
+
+    Example:
+        >>> waits = []
+        >>> clock = Clock(now=lambda: sum(waits), sleep=waits.append)
+        >>> transport = FaultInjectingTransport(embedded_transport().wire, [throttled()], clock=clock)
+    """
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
@@ -70,6 +80,10 @@ class Request:
         started: what its first attempt has sent already; None for a request that was not sent.
         expected: for an update, the item that it most likely returns; None if that is not known. An equal item needs no
             further check, and is replaced by this one.
+        parameters: the parameters as dicts, in DynamoDB's typed JSON.
+
+    Example:
+        >>> request = Request("ListTables", {})
     """
 
     operation: str
@@ -102,6 +116,11 @@ class Reply:
         started: the time of the first attempt, in seconds of the transport's clock.
         repeated: whether the request repeats the part of a batch that an earlier reply left unprocessed.
         throttlings: the attempts before it that DynamoDB throttled.
+        body: the members of the reply, with items as dicts in DynamoDB's typed JSON.
+
+    Example:
+        >>> reply = transport.send(request, deadline=transport.clock.now() + 10)
+        >>> reply.body["Item"]
     """
 
     request: Request
@@ -294,7 +313,21 @@ class RequestSender(Protocol):
 
 
 class Transport(Protocol):
-    """Carries requests to DynamoDB, one method for all of its operations."""
+    """Carries requests to DynamoDB, one method for all of its operations.
+
+    Example:
+        >>> class Counting:
+        ...     def __init__(self, inner):
+        ...         self.inner, self.clock, self.count = inner, inner.clock, 0
+        ...
+        ...     def send(self, request, *, deadline):
+        ...         self.count += 1
+        ...         return self.inner.send(request, deadline=deadline)
+        ...
+        ...     def close(self):
+        ...         self.inner.close()
+        >>> manager = init_models(models=[User], transport=Counting(embedded_transport()))
+    """
 
     def send(self, request: Request, *, deadline: float) -> Reply:
         """Sends one request, with as many attempts as necessary, and returns its reply.
@@ -302,6 +335,9 @@ class Transport(Protocol):
         Args:
             request: the request to send.
             deadline: the time after which it is not retried, in seconds of `clock`.
+
+        Returns:
+            The reply, after its checks.
 
         Raises:
             BaoError: the error that DynamoDB answered.

@@ -28,6 +28,10 @@ class Generated:
         unchanged: files that are up to date.
         removed: generated files of models that no longer exist; with ``check=True``, the files that would be removed.
         warnings: probable mistakes in the model files.
+
+    Example:
+        >>> generated = generate("models.yaml", "shop")
+        >>> print(*generated.written, *generated.warnings)
     """
 
     written: tuple[Path, ...]
