@@ -42,6 +42,15 @@ import copyreg
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+# The warnings can be imported from here as well.
+from dynamo_bao.warning_types import (
+    BatchContextWarning as BatchContextWarning,
+    ConfigurationWarning as ConfigurationWarning,
+    ModelFileWarning as ModelFileWarning,
+    NaiveDatetimeWarning as NaiveDatetimeWarning,
+    SeveralManagersWarning as SeveralManagersWarning,
+)
+
 
 def _rebuild(cls: type[BaoError], state: Mapping[str, object], args: tuple[object, ...]) -> BaoError:
     error: BaoError = copyreg.__newobj__(cls)  # type: ignore[attr-defined]
@@ -84,7 +93,7 @@ class ConfigurationError(BaoError, ValueError):
     """A model definition or a setting that cannot work; raised before any request.
 
     Example:
-        >>> Index("user_id", id="gsi9")      # ConfigurationError in the class statement: there is no such index
+        >>> init_models(models=["User"])      # ConfigurationError: a name is no model
     """
 
     error_code = "BAO-1001"
@@ -103,10 +112,7 @@ class ModelFileError(ConfigurationError):
         line: the number of the line, from 1; None if the fault is not on one line.
 
     Example:
-        >>> try:
-        ...     models = load_models("models.yaml")
-        ... except ModelFileError as error:
-        ...     print(error.file, error.line)
+        >>> load_models("modells.yaml")      # ModelFileError: there is no such file
     """
 
     error_code = "BAO-1002"
@@ -126,24 +132,6 @@ class ModelFileError(ConfigurationError):
         self.line = line
 
 
-class ConfigurationWarning(UserWarning):
-    """A setting or a model definition that works, but is probably a mistake.
-
-    Example:
-        >>> import warnings
-        >>> warnings.simplefilter("error", ConfigurationWarning)
-    """
-
-
-class ModelFileWarning(UserWarning):
-    """Something in a YAML model file that works, but is probably a mistake.
-
-    Example:
-        >>> import warnings
-        >>> warnings.simplefilter("error", ModelFileWarning)
-    """
-
-
 class ValidationError(BaoError, ValueError):
     """One or several values that their fields refuse.
 
@@ -153,10 +141,7 @@ class ValidationError(BaoError, ValueError):
         errors: one `ValidationError` for each wrong field, if several fields are wrong.
 
     Example:
-        >>> try:
-        ...     User.create(name="Ada", age="many")
-        ... except ValidationError as error:
-        ...     print(error.field, error.message)
+        >>> User.create(name="Ada", age="many")      # ValidationError: age is no number
     """
 
     error_code = "BAO-2001"
@@ -209,10 +194,7 @@ class QueryError(BaoError, ValueError):
         field: the field that the fault is about, if it is about one.
 
     Example:
-        >>> try:
-        ...     list(User.query_by_status("active", filter={"nmae": "Ada"}))
-        ... except QueryError as error:
-        ...     print(error.field)
+        >>> list(User.query_by_status("active", filter={"nmae": "Ada"}))      # QueryError: there is no field nmae
     """
 
     error_code = "BAO-2003"
@@ -230,10 +212,7 @@ class ItemNotFoundError(BaoError):
         model, key: the model and the key of the item.
 
     Example:
-        >>> try:
-        ...     User.find_or_raise("42")
-        ... except ItemNotFoundError as error:
-        ...     print(error.model, error.key, "is not stored")
+        >>> User.find_or_raise("43")      # ItemNotFoundError
     """
 
     error_code = "BAO-3001"
@@ -254,10 +233,7 @@ class ConditionalError(BaoError):
         operation: ``"create"``, ``"save"``, ``"update"`` or ``"delete"``.
 
     Example:
-        >>> try:
-        ...     user.save(condition={"status": "active"})
-        ... except ConditionalError as error:
-        ...     print(error.model, error.key)
+        >>> user.save(condition={"status": "closed"})      # ConditionalError: it is active
     """
 
     error_code = "BAO-4001"
@@ -283,10 +259,8 @@ class UniqueConstraintError(ConditionalError):
         field, value: the unique field and the value.
 
     Example:
-        >>> try:
-        ...     User.create(name="Ada", email="ada@example.com")
-        ... except UniqueConstraintError as error:
-        ...     print(error.field, "is taken:", error.value)
+        >>> User.create(name="Ada", email="ada@example.com")
+        >>> User.create(name="Eve", email="ada@example.com")      # UniqueConstraintError: it is taken
     """
 
     error_code = "BAO-4002"
@@ -359,8 +333,8 @@ class TransactionTooLargeError(TransactionError, ValueError):
 
     Example:
         >>> with transaction():
-        ...     for user in users:      # TransactionTooLargeError at the end, if these are more than 100
-        ...         user.delete()
+        ...     for number in range(101):
+        ...         User.create(name=f"User {number}")      # TransactionTooLargeError: 100 actions are the most
     """
 
     error_code = "BAO-4005"
@@ -393,10 +367,9 @@ class ConcurrencyError(BatchContextError):
     """A session, or one of its instances, that was used by a thread or task that does not own it.
 
     Example:
-        >>> from threading import Thread
-        >>> with run_with_batch_context():
+        >>> with run_with_batch_context(), ThreadPoolExecutor() as pool:
         ...     user = User.find("42")
-        ...     Thread(target=lambda: user.name).start()      # ConcurrencyError in the thread: give it a session
+        ...     pool.submit(lambda: user.name).result()      # ConcurrencyError: the thread needs a session
     """
 
     error_code = "BAO-5003"
@@ -426,41 +399,11 @@ class BudgetExceededError(BatchContextError):
     """One request more than the budget allows. The request was not sent.
 
     Example:
-        >>> try:
-        ...     with session.budget(round_trips=2):
-        ...         report(users)
-        ... except BudgetExceededError as error:
-        ...     print(error)
+        >>> with session.budget(round_trips=0):
+        ...     User.create(name="Eve")      # BudgetExceededError: this is a request
     """
 
     error_code = "BAO-5005"
-
-
-class NaiveDatetimeWarning(UserWarning):
-    """A datetime without a time zone was taken for UTC.
-
-    Example:
-        >>> import warnings
-        >>> warnings.simplefilter("error", NaiveDatetimeWarning)
-    """
-
-
-class BatchContextWarning(UserWarning):
-    """An operation outside any batch context, under the policy `WarnOutside`.
-
-    Example:
-        >>> import warnings
-        >>> warnings.simplefilter("error", BatchContextWarning)
-    """
-
-
-class SeveralManagersWarning(BatchContextWarning):
-    """A second manager was opened for a model, and neither is bound to a context with `Manager.activate`.
-
-    Example:
-        >>> with archive.activate():      # says which of the managers the block means
-        ...     User.create(name="Ada")
-    """
 
 
 class BatchIncompleteError(BaoError):
@@ -532,11 +475,7 @@ class TenantError(BaoError):
     """Wrong use of tenants.
 
     Example:
-        >>> try:
-        ...     with TenantContext.run_with_tenant(tenant):
-        ...         User.create(name="Ada")
-        ... except TenantError as error:
-        ...     print(error.error_code)
+        >>> TenantContext.run_with_tenant("acme#1")      # TenantError: no tenant id has this character
     """
 
     error_code = "BAO-6001"
@@ -557,7 +496,7 @@ class TenantMismatchError(TenantError, ValueError):
 
     Example:
         >>> with TenantContext.run_with_tenant("acme"):
-        ...     user = User.find("42")
+        ...     user = User.create(name="Ada")
         >>> with TenantContext.run_with_tenant("globex"):
         ...     user.save()      # TenantMismatchError: load it under this tenant
     """
@@ -702,34 +641,6 @@ def __getattr__(name: str) -> Any:
 
         return importlib.import_module("dynamo_bao.dynamodb.transport.botocore").common_class(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def about(error: Exception, subject: str, model: str | None = None, key: str | None = None) -> Exception:
-    """The error with the subject of the request in front of its text.
-
-    Args:
-        error: the error that ended the request.
-        subject: the subject of the request, such as ``"User 'ada'"``.
-        model, key: the model and the key of the subject.
-
-    Returns:
-        A copy with the subject; `error` itself if its text has a subject already, or if it is neither a
-        `DataFormatError` nor one of botocore's errors.
-    """
-    names_nothing = isinstance(error, DataFormatError) and error.model is None
-    if not names_nothing and not (isinstance(error, BaoError) and hasattr(error, "kwargs")):
-        return error
-    if "subject" in error.__dict__:
-        return error
-    labelled = type(error).__new__(type(error))
-    labelled.args = (f"{subject}: {message_of(error)}",)
-    labelled.__dict__.update(
-        error.__dict__, subject=subject, model=model or subject.split(" ")[0].split(".")[0]
-    )
-    if key is not None:
-        labelled.__dict__["key"] = key
-    labelled.__cause__ = cause_of(error)
-    return labelled
 
 
 def message_of(error: BaseException) -> str:

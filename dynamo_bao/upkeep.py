@@ -5,6 +5,7 @@ from dynamo_bao.maintenance.count import count_items
 from dynamo_bao.maintenance.export import export_items
 from dynamo_bao.maintenance.import_items import import_items
 from dynamo_bao.maintenance.reindex import rebuild_search_texts, reindex_items
+from dynamo_bao.maintenance.scanners import scanner_for
 
 __all__ = [
     "count_items",
@@ -13,4 +14,5 @@ __all__ = [
     "import_items",
     "rebuild_search_texts",
     "reindex_items",
+    "scanner_for",
 ]

@@ -68,7 +68,9 @@ class NestedField(Field):
         ...     city: str
         ...     since: date | None = None
         >>> class User(Model, prefix="u"):
+        ...     user_id: str = UlidField(auto_assign=True)
         ...     address: Address
+        ...     primary_key = PrimaryKey("user_id")
     """
 
     can_be_key = False

@@ -128,8 +128,15 @@ def scanner_for(mapper: ModelMapper, tenant: str | None, *, stored: bool = False
     """The cheapest scanner of all items of a model, by its declaration.
 
     Args:
-        tenant: the tenant of the items; `ANY_TENANT` for all.
+        mapper: the repository of the model.
+        tenant: the tenant of the items; None for items without a tenant, `ANY_TENANT` for all.
         stored: whether to find items whose index and iteration keys are missing or wrong, too.
+
+    Returns:
+        The scanner, for `count_items` and `export_items`.
+
+    Example:
+        >>> scanner_for(manager.repository(User), None)
     """
     schema = mapper.schema
     if tenant == ANY_TENANT:

@@ -99,8 +99,10 @@ class Index(IndexDeclaration):
 
     Example:
         >>> class User(Model, prefix="u"):
+        ...     user_id: str = UlidField(auto_assign=True)
         ...     status: str
         ...     created_at: datetime = CreateDateField()
+        ...     primary_key = PrimaryKey("user_id")
         ...     by_status = Index("status", "created_at", id="gsi1")
     """
 
@@ -117,7 +119,9 @@ class UniqueConstraint(ConstraintDeclaration):
 
     Example:
         >>> class User(Model, prefix="u"):
+        ...     user_id: str = UlidField(auto_assign=True)
         ...     email: str
+        ...     primary_key = PrimaryKey("user_id")
         ...     unique_email = UniqueConstraint("email", id="uc1")
     """
 
@@ -135,7 +139,9 @@ class QueryMethod(Protocol[M]):
 
     Example:
         >>> class User(Model, prefix="u"):
+        ...     user_id: str = UlidField(auto_assign=True)
         ...     status: str = StringField()
+        ...     primary_key = PrimaryKey("user_id")
         ...     by_status = Index("status", id="gsi1")
         ...     query_by_status: ClassVar[QueryMethod["User"]]
     """
@@ -150,6 +156,8 @@ class ChildQueryMethod(Protocol[M]):
 
     Example:
         >>> class User(Model, prefix="u"):
+        ...     user_id: str = UlidField(auto_assign=True)
+        ...     primary_key = PrimaryKey("user_id")
         ...     query_posts: ClassVar[ChildQueryMethod["Post"]]
     """
 
@@ -161,7 +169,9 @@ class FindMethod(Protocol[Match]):
 
     Example:
         >>> class User(Model, prefix="u"):
+        ...     user_id: str = UlidField(auto_assign=True)
         ...     email: str = StringField()
+        ...     primary_key = PrimaryKey("user_id")
         ...     unique_email = UniqueConstraint("email", id="uc1")
         ...     find_by_email: ClassVar[FindMethod["User"]]
     """

@@ -30,7 +30,9 @@ class Related(RelatedDeclaration, Generic[R]):
 
     Example:
         >>> class Post(Model, prefix="p"):
+        ...     post_id: str = UlidField(auto_assign=True)
         ...     user_id: str = RelatedField("User")
+        ...     primary_key = PrimaryKey("post_id")
         ...     user = Related["User"]("user_id")
     """
 

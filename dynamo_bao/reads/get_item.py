@@ -12,9 +12,10 @@ from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.batch_get import fetch_batch
 from dynamo_bao.dynamodb.transport.messages import Request
-from dynamo_bao.errors import BatchIncompleteError, about, cause_of
+from dynamo_bao.errors import BatchIncompleteError, cause_of
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import row_type_of_one
+from dynamo_bao.session.error_subjects import about
 from dynamo_bao.session.hydration import hydrate
 from dynamo_bao.session.pending_lookups import plan_reads
 from dynamo_bao.session.requests import deadline_of, round_of, send

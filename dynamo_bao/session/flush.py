@@ -13,8 +13,9 @@ from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer, TableKey, fetch_batch
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
-from dynamo_bao.errors import BatchIncompleteError, ConfigurationError, about
+from dynamo_bao.errors import BatchIncompleteError, ConfigurationError
 from dynamo_bao.runtime.foreign_errors import is_foreign
+from dynamo_bao.session.error_subjects import about
 from dynamo_bao.session.hydration import hydrate_batch
 from dynamo_bao.session.peers import make_peers
 from dynamo_bao.session.pending_lookups import PendingKeys, PlannedBatch, plan_reads

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import new_class
 
-from dynamo_bao.errors import BatchIncompleteError, DataFormatError, ItemNotFoundError, about, cause_of
+from dynamo_bao.errors import BatchIncompleteError, DataFormatError, ItemNotFoundError, cause_of
 from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.session.error_subjects import about
 from dynamo_bao.session.state import Instance, State, Status, instance_dict, state_of
 
 

@@ -14,13 +14,13 @@ from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.table import Database, RepeatedWarning
 from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer
 from dynamo_bao.dynamodb.transport.messages import Clock, FailedRequest, Reply, Request, Throttling, tables_of
-from dynamo_bao.errors import about as naming
 from dynamo_bao.runtime.call_site import CallSite, calling_line
 from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.runtime.records import define
 from dynamo_bao.session.bindings import BUDGET, bound_values
 from dynamo_bao.session.budget import Budget
+from dynamo_bao.session.error_subjects import about as naming
 from dynamo_bao.session.query_kinds import PrefetchFigures
 from dynamo_bao.session.stats import Stats
 

@@ -62,7 +62,8 @@ class RecordingTransport:
             The number.
 
         Example:
-            >>> assert recording.count("BatchGetItem") == 1
+            >>> recording.count("BatchGetItem")
+            0
         """
         return sum(operation in (None, request.operation) for request in self.requests)
 

@@ -48,7 +48,8 @@ from dynamo_bao.dynamodb.transport.error_mapping import (
     TableNotFoundError,
     TransactionCancelled,
 )
-from dynamo_bao.errors import ALSO_BOTOCORES, about, reject_unknown, suggestion
+from dynamo_bao.errors import ALSO_BOTOCORES, reject_unknown, suggestion
+from dynamo_bao.session.error_subjects import about
 from dynamo_bao.writes.transaction_errors import transaction_failed
 
 PARENTS: dict[str, tuple[type, ...]] = {
@@ -287,27 +288,6 @@ def test_every_public_name_of_the_package_is_exported() -> None:
         if not name.startswith("_") and not inspect.ismodule(getattr(dynamo_bao, name))
     }
     assert public == set(dynamo_bao.__all__)
-
-
-@pytest.mark.parametrize("name", dynamo_bao.__all__)
-def test_every_exported_name_is_documented(name: str) -> None:
-    """Each says what it is, and not in words it inherited."""
-    value = getattr(dynamo_bao, name)
-    doc = vars(value).get("__doc__") if isinstance(value, type) else inspect.getdoc(value)
-    assert doc
-    assert doc.strip()
-
-
-@pytest.mark.parametrize(
-    "name", [name for name in dynamo_bao.__all__ if name[0].isupper() and not name.isupper()]
-)
-def test_public_methods_are_documented(name: str) -> None:
-    """So do the public methods and properties that a public class itself defines, or those they override."""
-    for attribute, member in vars(getattr(dynamo_bao, name)).items():
-        plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
-        if attribute.startswith("_") or not (inspect.isfunction(plain) or isinstance(plain, property)):
-            continue
-        assert inspect.getdoc(getattr(getattr(dynamo_bao, name), attribute)), f"{name}.{attribute}"
 
 
 # --- codes ---------------------------------------------------------------------------------------------
