@@ -184,13 +184,22 @@ def is_uneven(buckets: int) -> bool:
     return len({bucket_of(f"{number:020d}", buckets) for number in range(4 * buckets)}) < 0.6 * buckets
 
 
+MAX_SHORT_ID = 40
+"""Up to this length, the hash of an id is quicker with large numbers than with a limit after each character."""
+
+
 def bucket_of(primary_id: str, buckets: int) -> int:
     """The iteration bucket of an id: a 32-bit string hash over its UTF-16 units, modulo `buckets`.
 
     The JavaScript library has the same hash, so both put an item into the same bucket.
     """
     value = 0
-    units = primary_id.encode("utf-16-le", "surrogatepass")
-    for low, high in zip(units[::2], units[1::2], strict=True):
-        value = (value * 31 + (low | high << 8)) & 0xFFFFFFFF
+    if primary_id.isascii() and len(primary_id) <= MAX_SHORT_ID:  # as most are: a byte is a unit
+        for unit in primary_id.encode():
+            value = value * 31 + unit
+        value &= 0xFFFFFFFF
+    else:
+        units = primary_id.encode("utf-16-le", "surrogatepass")
+        for low, high in zip(units[::2], units[1::2], strict=True):
+            value = (value * 31 + (low | high << 8)) & 0xFFFFFFFF
     return abs(value - (1 << 32) if value & 0x80000000 else value) % buckets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, BinaryIO, Final
 
 from attrs import NOTHING, field
@@ -13,6 +14,7 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import UnknownFieldError, ValidationError, message_of, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import from_document
+from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.maintenance.json_lines import (
     MAX_LINE_LENGTH,
     MORE,
@@ -122,17 +124,17 @@ def _read_values(
     """Adds the values of all fields, and their exact stored forms. Returns the faults, by field name."""
     faults: dict[str, ValidationError] = {}
     stored_names = set[str]()
-    for name, owner in schema.fields.items():
+    for name, owner, attribute, is_binary in _columns(schema):
         try:
             if name not in members:
                 values[name] = _filled(owner)
                 continue
-            values[name], stored = _field_value(owner, members[name])
+            values[name], stored = _field_value(owner, members[name], is_binary)
         except ValidationError as error:
             faults[name] = error
             continue
         if stored is not NOTHING:
-            exact[str(owner.attribute)] = None if stored in _EMPTY_SETS else stored
+            exact[attribute] = None if stored in _EMPTY_SETS else stored
             if stored is not None:
                 stored_names.add(name)
     for name in stored_names if faults else schema.invalid_names(values):
@@ -144,6 +146,15 @@ def _read_values(
     return faults
 
 
+@lru_cache(maxsize=64)
+def _columns(schema: Schema) -> tuple[tuple[str, Field, str, bool], ...]:
+    """The fields of a model: the name, the field, its attribute, and whether its texts are base64."""
+    return tuple(
+        (name, owner, str(owner.attribute), isinstance(owner, BinaryField))
+        for name, owner in schema.fields.items()
+    )
+
+
 def _line(
     schema: Schema,
     tenant: str | None,
@@ -152,14 +163,7 @@ def _line(
     exact: Mapping[str, AttributeValue | None],
 ) -> Line:
     identity = schema.keys.from_values(tenant, values)
-    item = schema.item(tenant, identity, values)
-    left_out = [owner for owner in schema.fields.values() if str(owner.attribute) not in exact]
-    filled = [f'"{owner.name}": {field_json(owner, item.get(str(owner.attribute)))}' for owner in left_out]
-    for name, stored in exact.items():
-        if stored is None:
-            item.pop(name, None)
-        else:
-            item[name] = stored
+    item, filled = _item(schema, tenant, identity, values, exact)
     try:
         check_item_size(schema.name, identity.primary_id, item)
     except UnicodeEncodeError:
@@ -171,7 +175,30 @@ def _line(
         for constraint in schema.constraints.values()
         if (name := str(constraint.field.attribute)) in item
     ]
-    return Line(text, identity, values, item, f"{{{', '.join(filled)}}}", tuple(guards))
+    return Line(text, identity, values, item, filled, tuple(guards))
+
+
+def _item(
+    schema: Schema,
+    tenant: str | None,
+    identity: Identity,
+    values: Mapping[str, object],
+    exact: Mapping[str, AttributeValue | None],
+) -> tuple[Item, str]:
+    """The stored form of a line, and the JSON of the fields that it leaves out."""
+    left_out = [(owner, attribute) for _, owner, attribute, _ in _columns(schema) if attribute not in exact]
+    if not left_out and None not in exact.values():
+        item: Any = dict(exact)
+        schema.complete(item, tenant, identity, values)
+        return item, NOTHING_FILLED
+    item = schema.item(tenant, identity, values)
+    filled = [f'"{owner.name}": {field_json(owner, item.get(attribute))}' for owner, attribute in left_out]
+    for name, stored in exact.items():
+        if stored is None:
+            item.pop(name, None)
+        else:
+            item[name] = stored
+    return item, f"{{{', '.join(filled)}}}"
 
 
 def _more_of(members: dict[str, object]) -> Mapping[str, Any]:
@@ -209,13 +236,16 @@ def _filled(owner: Field) -> Any:
     return value if value is None else owner.accept(value)
 
 
-def _field_value(owner: Field, parsed: object) -> tuple[Any, Any]:
+def _field_value(owner: Field, parsed: object, is_binary: bool) -> tuple[Any, Any]:
     """A field's value from a line, with the exact stored form; NOTHING in its place if the field had to convert it.
 
     The value of a stored form is not checked yet.
     """
     try:
-        stored = field_typed(owner, parsed)
+        if type(parsed) is str and not is_binary:  # as most are
+            stored: AttributeValue | None = {"S": parsed}
+        else:
+            stored = field_typed(owner, parsed)
     except ValueError as error:
         raise owner.error(message_of(error), parsed) from None
     if stored is None:

@@ -497,3 +497,16 @@ def test_buckets_that_are_not_ours_to_choose_or_do_not_matter() -> None:
     bucketed(UlidField(auto_assign=True), iteration_buckets=31)
     used = {bucket_of(new_ulid(), 31) for _ in range(2000)}
     assert len(used) >= 28
+
+
+@pytest.mark.parametrize(
+    "primary_id", ["", "a", "n001", "x" * 39, "~" * 40, "~" * 41, "y" * 500, "é", "id-\U0001f600", "\ud800"]
+)
+def test_the_bucket_of_an_id_is_that_of_javascript(primary_id: str) -> None:
+    """A 32-bit hash that wraps after each UTF-16 unit, for short and long ids, in ASCII and in other letters."""
+    value = 0
+    units = primary_id.encode("utf-16-le", "surrogatepass")
+    for place in range(0, len(units), 2):
+        value = (value * 31 + int.from_bytes(units[place : place + 2], "little")) % 2**32
+    signed = value - 2**32 if value >= 2**31 else value
+    assert [bucket_of(primary_id, buckets) for buckets in (1, 7, 10)] == [abs(signed) % n for n in (1, 7, 10)]
