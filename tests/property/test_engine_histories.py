@@ -1,7 +1,9 @@
-"""Random histories of all operations on items: the embedded engine answers each request as dynoxide does."""
+"""Random requests to the embedded engine: histories that dynoxide answers alike, and requests with random faults."""
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 import random
 from collections import Counter
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dynamo_bao.dynamodb.transport.embedded.engine import EmbeddedEngine
 from tests.support.engines import Engines
 from tests.support.plugin import ready_or_refused
 from tests.support.two_engines import TwoEngines
@@ -388,3 +391,124 @@ def test_histories_are_answered_alike(both: TwoEngines) -> None:
     )
     assert "\n".join(differences) == ""
     assert statuses[200] > total / 2
+
+
+# --- requests with faults -----------------------------------------------------------------------------------
+
+ARN = f"arn:aws:dynamodb:us-east-1:123456789012:table/{TABLE}"
+INDEX = {
+    "IndexName": "later",
+    "KeySchema": [{"AttributeName": "z", "KeyType": "HASH"}],
+    "Projection": {"ProjectionType": "ALL"},
+}
+IS_A = {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}
+STATEMENT = {"Statement": f"SELECT * FROM {TABLE} WHERE pk='p0'"}
+KEY = {"pk": {"S": "p0"}, "sk": {"N": "1"}}
+OTHER_REQUESTS: list[tuple[str, dict[str, Any]]] = [
+    ("CreateTable", SCHEMA),
+    ("DescribeTable", {"TableName": TABLE}),
+    ("ListTables", {"Limit": 1}),
+    (
+        "UpdateTable",
+        {"TableName": TABLE, "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}},
+    ),
+    (
+        "UpdateTable",
+        {
+            "TableName": TABLE,
+            "AttributeDefinitions": [{"AttributeName": "z", "AttributeType": "S"}],
+            "GlobalSecondaryIndexUpdates": [{"Create": INDEX}],
+        },
+    ),
+    (
+        "UpdateTable",
+        {"TableName": TABLE, "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "later"}}]},
+    ),
+    (
+        "UpdateTimeToLive",
+        {"TableName": TABLE, "TimeToLiveSpecification": {"AttributeName": "x", "Enabled": True}},
+    ),
+    ("TagResource", {"ResourceArn": ARN, "Tags": [{"Key": "a", "Value": "b"}]}),
+    ("UntagResource", {"ResourceArn": ARN, "TagKeys": ["a"]}),
+    (
+        "UpdateItem",
+        {"TableName": TABLE, "Key": KEY, "AttributeUpdates": {"x": {"Action": "ADD", "Value": {"N": "1"}}}},
+    ),
+    ("PutItem", {"TableName": TABLE, "Item": KEY, "Expected": {"x": IS_A, "y": {"Exists": False}}}),
+    (
+        "Query",
+        {
+            "TableName": TABLE,
+            "KeyConditions": {"pk": IS_A},
+            "QueryFilter": {"x": IS_A},
+            "ExclusiveStartKey": KEY,
+        },
+    ),
+    ("Scan", {"TableName": TABLE, "Segment": 0, "TotalSegments": 2, "ScanFilter": {"x": IS_A}}),
+    ("ExecuteStatement", STATEMENT),
+    ("BatchExecuteStatement", {"Statements": [STATEMENT]}),
+    ("CreateBackup", {"TableName": TABLE, "BackupName": "backup"}),
+]
+STRANGE: list[Any] = [
+    *(
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        10**30,
+        "",
+        "a",
+        "((((",
+        "#",
+        "a.b[99999999999]",
+        "SET",
+        ":v0",
+        [],
+        {},
+        [[]],
+        [1],
+    ),
+    *({"S": None}, {"S": "a"}, {"M": {"": {"S": ""}}}, {"L": [None]}, {"a": 1}),
+]
+
+
+def places(part: Any) -> Iterator[tuple[Any, Any]]:
+    """The containers of a request, each with the names or the places of its members."""
+    for name in part if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else ():
+        yield part, name
+        yield from places(part[name])
+
+
+def with_fault(chance: random.Random, request: dict[str, Any]) -> dict[str, Any]:
+    """A request with a member that is missing or strange, or with a text that has another character."""
+    faulty = copy.deepcopy(request)
+    all_places = list(places(faulty))
+    if not all_places:
+        return faulty
+    container, name = chance.choice(all_places)
+    text, pick = container[name], chance.random()
+    if pick < 0.2:
+        del container[name]
+    elif pick < 0.5 and text and isinstance(text, str):
+        place = chance.randrange(len(text))
+        container[name] = text[:place] + chance.choice("()#:.,[]ab 9'") + text[place + chance.randint(0, 1) :]
+    else:
+        container[name] = copy.deepcopy(chance.choice(STRANGE))
+    return faulty
+
+
+def test_requests_with_random_faults_are_answered() -> None:
+    """No request makes the engine raise, whatever is wrong with it, and the table stays usable."""
+    engine, chance, statuses = EmbeddedEngine(), random.Random(1), Counter[int]()
+
+    def status_of(operation: str, request: Any) -> int:
+        return engine.answer_to(f"DynamoDB_20120810.{operation}", json.dumps(request))[0]
+
+    status_of("CreateTable", SCHEMA)
+    for _ in range(HISTORIES * STEPS):
+        maker = Maker(chance, "p")
+        operation, request = maker.request() if chance.random() < 0.7 else chance.choice(OTHER_REQUESTS)
+        statuses[status_of(operation, with_fault(chance, request))] += 1
+    assert set(statuses) == {200, 400}
+    assert status_of("Scan", {"TableName": TABLE}) == 200

@@ -116,7 +116,7 @@ class EmbeddedEngine:
             raise unreadable()
         try:
             request = msgspec.json.decode(body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise unreadable() from None
         try:
             return self._carried_out(operation, {} if request == [] else read(request))

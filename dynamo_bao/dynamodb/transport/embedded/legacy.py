@@ -67,8 +67,9 @@ def _test(name: str, condition: Mapping[str, Any]) -> Predicate:
         template = f"#a IN ({', '.join(f':v{number}' for number in range(len(values)))})"
     if template is None:
         raise invalid(_no_value(operator, name))
-    placeholders = {f":v{number}": value for number, value in enumerate(values)}
-    return parsed_condition(template)(Scope({"#a": name}, placeholders))
+    scope = Scope({"#a": name}, {f":v{number}": value for number, value in enumerate(values)})
+    scope.checks_bounds = False
+    return parsed_condition(template)(scope)
 
 
 def _no_value(operator: str, name: str) -> str:

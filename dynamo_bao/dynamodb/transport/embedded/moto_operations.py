@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from dynamo_bao.dynamodb.transport.embedded.errors import ServiceError, invalid
 from dynamo_bao.dynamodb.transport.embedded.tables import Tables
+from dynamo_bao.dynamodb.transport.embedded.values import plain
 
 _SEE_ITEMS: Final = (
     "ExecuteStatement",
@@ -62,20 +61,9 @@ class MotoOperations:
         except JsonRESTError as error:
             name = str(error.error_type).rpartition("#")[2]
             raise ServiceError(name, str(error.message)) from error
-        except (KeyError, ValueError, TypeError, AttributeError) as error:  # what moto does not check
+        except Exception as error:  # what moto and its parser do not check
             raise invalid(f"{operation} failed in moto: {type(error).__name__}: {error}") from error
         finally:
             if sees_items:
                 self._tables.read_from_moto()
-        return msgspec.json.encode(_plain(result))
-
-
-def _plain(value: Any) -> Any:
-    """A result of moto as JSON: times as seconds, binaries as base64, and nothing without a value."""
-    if isinstance(value, Mapping):
-        return {name: _plain(member) for name, member in value.items() if member is not None}
-    if isinstance(value, (list, tuple)):
-        return [_plain(member) for member in value]
-    if isinstance(value, datetime):
-        return value.timestamp()
-    return b64encode(value).decode() if isinstance(value, bytes) else value
+        return msgspec.json.encode(plain(result))

@@ -325,6 +325,23 @@ def _at_most_100(member: str) -> Constraint:
     return faults
 
 
+def tag_faults(request: Mapping[str, Any]) -> Iterator[str]:
+    """The faults of ``Tags`` without a key or a value."""
+    for number, tag in enumerate(request.get("Tags", ()), 1):
+        for member in ("Key", "Value"):
+            if member not in tag:
+                yield f"Value null at 'tags.{number}.member.{at(member)}' {NOT_NULL}"
+
+
+def _operators(member: str) -> Constraint:
+    def faults(request: Mapping[str, Any]) -> Iterator[str]:
+        for name, condition in request.get(member, {}).items():
+            if "ComparisonOperator" not in condition:
+                yield f"Value null at '{at(member)}.{name}.member.comparisonOperator' {NOT_NULL}"
+
+    return faults
+
+
 _capacity: Final = one_of("ReturnConsumedCapacity", CAPACITY_MODES)
 _metrics: Final = one_of("ReturnItemCollectionMetrics", ("SIZE", "NONE"))
 _returned: Final = one_of("ReturnValues", _RETURN_VALUES)
@@ -334,8 +351,26 @@ CONSTRAINTS: Final[dict[str, tuple[tuple[Constraint, ...], ...]]] = {
     "PutItem": ((_table_name,), (_required("Item"), _returned, _capacity, _metrics)),
     "UpdateItem": ((_table_name,), (_required("Key"), _returned, _capacity, _metrics)),
     "DeleteItem": ((_table_name, _required("Key"), _capacity, _returned, _metrics),),
-    "Query": ((_table_name, _capacity, _select, _limit_of_query),),
-    "Scan": ((_table_name, _capacity, _select, at_least("Limit", 1), at_least("Segment", 0)),),
+    "Query": (
+        (
+            _table_name,
+            _capacity,
+            _select,
+            _limit_of_query,
+            _operators("QueryFilter"),
+            _operators("KeyConditions"),
+        ),
+    ),
+    "Scan": (
+        (
+            _table_name,
+            _capacity,
+            _select,
+            at_least("Limit", 1),
+            at_least("Segment", 0),
+            _operators("ScanFilter"),
+        ),
+    ),
     "BatchGetItem": ((_required("RequestItems"), _capacity),),
     "BatchWriteItem": ((_required("RequestItems"), _capacity, _metrics),),
     "TransactGetItems": (
@@ -351,6 +386,7 @@ CONSTRAINTS: Final[dict[str, tuple[tuple[Constraint, ...], ...]]] = {
             _metrics,
         ),
     ),
+    "TagResource": ((tag_faults,),),
     "ListTables": ((_start_table, at_least("Limit", 1), _at_most("Limit", 100)),),
 }
 """The constraints of each operation. DynamoDB reports the faults of a group together, and those of the first group

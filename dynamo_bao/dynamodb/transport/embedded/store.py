@@ -12,7 +12,14 @@ import msgspec
 
 from dynamo_bao.dynamodb.transport.embedded.errors import invalid
 from dynamo_bao.dynamodb.transport.embedded.expressions.projections import Project, projection
-from dynamo_bao.dynamodb.transport.embedded.values import Item, Value, canonical_item, item_size, sort_value
+from dynamo_bao.dynamodb.transport.embedded.values import (
+    Item,
+    Value,
+    canonical_item,
+    item_size,
+    plain,
+    sort_value,
+)
 
 SortKey = tuple[Any, ...]
 """What orders the items of a partition: the sort key, and in an index the table's keys too."""
@@ -342,4 +349,4 @@ class Store:
 
 
 def _moto_items(table: Any) -> list[Item]:
-    return [item.to_json()["Attributes"] for item in table.all_items()] if table.items else []
+    return [plain(item.to_json()["Attributes"]) for item in table.all_items()] if table.items else []

@@ -13,6 +13,7 @@ from dynamo_bao.dynamodb.transport.embedded.request_checks import (
     name_faults,
     one_of,
     require_no_faults,
+    tag_faults,
 )
 
 _FAILED: Final = "failed to satisfy constraint: Member must"
@@ -23,6 +24,7 @@ _MOST_INDEXES: Final = {
 }
 _LARGEST_THROUGHPUT: Final = 10**12
 BILLING_MODES: Final = ("PROVISIONED", "PAY_PER_REQUEST")
+_VIEW_TYPES: Final = ("NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY")
 _NO_DEFINITION: Final = "Invalid KeySchema: Some index key attribute have no definition"
 PAY_AND_PROVISION: Final = (
     f"{INVALID_VALUE}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
@@ -87,6 +89,8 @@ def _creation_faults(request: Request) -> Iterator[str]:
     for kind in _LIST_KINDS:
         for number, index in enumerate(request.get(kind, ()), 1):
             yield from _index_faults(index, f"{at(kind)}.{number}.member")
+    yield from tag_faults(request)
+    yield from _stream_faults(request)
 
 
 def throughput_faults(throughput: Mapping[str, Any] | None, place: str) -> Iterator[str]:
@@ -111,7 +115,7 @@ def _schema_faults(schema: list[Any] | None, place: str, is_table: bool = False)
             for key in schema
         )
         yield f"Value '[{elements}]' at '{place}' {_FAILED} have length less than or equal to 2"
-    for number, key in enumerate(schema if is_table else (), 1):
+    for number, key in enumerate(schema, 1):
         yield from _named_faults(key, f"{place}.{number}.member", "KeyType", ("HASH", "RANGE"))
 
 
@@ -132,6 +136,20 @@ def _named_faults(part: Mapping[str, Any], place: str, member: str, words: tuple
         yield f"Value null at '{place}.{at(member)}' {NOT_NULL}"
     elif word not in words:
         yield f"Value '{word}' at '{place}.{at(member)}' {_FAILED} satisfy enum value set: [{', '.join(words)}]"
+
+
+def _stream_faults(request: Request) -> Iterator[str]:
+    stream = request.get("StreamSpecification", {"StreamEnabled": False})
+    view_type, place = stream.get("StreamViewType"), "streamSpecification"
+    if "StreamEnabled" not in stream:
+        yield f"Value null at '{place}.streamEnabled' {NOT_NULL}"
+    elif stream["StreamEnabled"] and view_type is None:
+        yield f"Value null at '{place}.streamViewType' {NOT_NULL}"
+    if view_type is not None and view_type not in _VIEW_TYPES:
+        yield (
+            f"Value '{view_type}' at '{place}.streamViewType' {_FAILED} satisfy enum value set: "
+            f"[{', '.join(_VIEW_TYPES)}]"
+        )
 
 
 def _index_faults(index: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -314,6 +332,8 @@ def require_changes(request: Request) -> None:
 def _change_faults(request: Request) -> Iterator[str]:
     yield from one_of("BillingMode", BILLING_MODES)(request)
     yield from throughput_faults(request.get("ProvisionedThroughput"), "provisionedThroughput")
+    yield from _definition_faults(request.get("AttributeDefinitions", []))
+    yield from _stream_faults(request)
     for number, update in enumerate(request.get("GlobalSecondaryIndexUpdates", ()), 1):
         place = f"globalSecondaryIndexUpdates.{number}.member"
         if "Create" in update:

@@ -53,18 +53,6 @@ class Tables:
             raise missing_table(f"Requested resource not found: Table: {name} not found")
         return self._stores[name]
 
-    def refresh(self) -> None:
-        """Takes over the tables that moto's backend has now."""
-        tables = self._backend.tables
-        self._stores = {
-            name: store for name, store in self._stores.items() if tables.get(name) is store.table
-        }
-        for name, table in tables.items():
-            if name in self._stores:
-                self._stores[name].refresh()
-            else:
-                self._stores[name] = Store(table)
-
     def write_to_moto(self) -> None:
         """Puts all items into moto's tables, for an operation that moto carries out."""
         for store in self._stores.values():
@@ -72,8 +60,7 @@ class Tables:
 
     def read_from_moto(self) -> None:
         """Takes over the tables and their items from moto, and leaves none there."""
-        self._stores = {}
-        self.refresh()
+        self._stores = {name: Store(table) for name, table in self._backend.tables.items()}
         for table in self._backend.tables.values():
             table.items.clear()
 

@@ -10,6 +10,7 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Context, Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -381,3 +382,14 @@ def are_equal(first: Value, second: Value) -> bool:
             for name, part in first_members.items()
         )
     return set(first_members) == set(second_members)
+
+
+def plain(value: Any) -> Any:
+    """A result of moto as JSON: times as seconds, binaries as base64, and nothing without a value."""
+    if isinstance(value, Mapping):
+        return {name: plain(member) for name, member in value.items() if member is not None}
+    if isinstance(value, (list, tuple)):
+        return [plain(member) for member in value]
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return b64encode(value).decode() if isinstance(value, bytes) else value
