@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
@@ -12,6 +13,10 @@ from dynamo_bao.errors import ConfigurationError
 
 MAX_BODY_BYTES: Final = 16 * 2**20
 _TYPES: Final = ("application/x-amz-json-1.0", "application/json")
+_FAULT: Final = (
+    b'{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError",'
+    b'"message":"The engine has a fault: see what bao local writes."}'
+)
 _NOT_FOUND: Final = b"<UnknownOperationException/>\n"
 
 
@@ -80,7 +85,11 @@ class _Handler(BaseHTTPRequestHandler):
         if body and kind not in _TYPES:
             self._send(404, {}, _NOT_FOUND)
             return
-        status, headers, reply = self.engine.answer_to(self.headers.get("X-Amz-Target", ""), body)
+        try:
+            status, headers, reply = self.engine.answer_to(self.headers.get("X-Amz-Target", ""), body)
+        except Exception:  # a fault of the engine, which must not end the connection without an answer
+            traceback.print_exc()
+            status, headers, reply = 500, {"content-type": _TYPES[0]}, _FAULT
         if kind in _TYPES:
             headers["content-type"] = kind
         self._send(status, headers, reply)

@@ -229,16 +229,17 @@ def test_what_moto_carries_out_sees_the_items_and_changes_them() -> None:
     client = Client()
     binaries = {"L": [{"B": "YQ=="}, {"M": {"a": {"B": ""}}}]}
     client.ask("PutItem", {"TableName": "t", "Item": item("1", n={"N": "1.50"}, o=binaries)})
+    stored = item("1", n={"N": "1.5"}, o=binaries)
     select = {"Statement": 'SELECT * FROM "t" WHERE pk = ?', "Parameters": [{"S": "p"}]}
-    assert client.ask("ExecuteStatement", select)["Items"] == [item("1", n={"N": "1.5"}, o=binaries)]
+    assert client.ask("ExecuteStatement", select)["Items"] == [stored]
     delete = "DELETE FROM \"t\" WHERE pk = 'p' AND sk = '1'"
     backup = client.ask("CreateBackup", {"TableName": "t", "BackupName": "before"})["BackupDetails"]
-    assert client.ask("GetItem", of("1"))["Item"] == item("1", n={"N": "1.5"}, o=binaries)
+    assert client.ask("GetItem", of("1"))["Item"] == stored
     client.ask("ExecuteStatement", {"Statement": delete})
     assert client.ask("GetItem", of("1")) == {} and of_kind(client, "o") == []
     restore = {"TargetTableName": "again", "BackupArn": backup["BackupArn"]}
     client.ask("RestoreTableFromBackup", restore)
-    assert client.ask("GetItem", {**of("1"), "TableName": "again"})["Item"] == item("1", n={"N": "1.5"}, o=binaries)
+    assert client.ask("GetItem", {**of("1"), "TableName": "again"})["Item"] == stored
 
 
 def test_tags_are_those_of_the_table(client: Client) -> None:

@@ -137,6 +137,20 @@ def test_a_connection_is_kept_for_more_requests(server: LocalServer, client: Any
     connection.close()
 
 
+def test_a_fault_of_the_engine_is_an_answer(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The connection is kept, and the server says where its fault is."""
+    connection = http.client.HTTPConnection(*server.server_address[:2])
+    monkeypatch.setattr(server, "engine", None)
+    status, _, body = ask(connection)
+    monkeypatch.undo()
+    assert (status, json.loads(body)["__type"].partition("#")[2]) == (500, "InternalServerError")
+    assert "answer_to" in capsys.readouterr().err
+    assert ask(connection)[0] == 200
+    connection.close()
+
+
 def test_a_body_that_is_too_large_is_refused(server: LocalServer) -> None:
     connection = http.client.HTTPConnection(*server.server_address[:2])
     assert ask(connection, **{"Content-Length": str(17 * 2**20)})[0] == 413

@@ -50,8 +50,7 @@ def batch_get_item(find_store: FindStore, request: Request) -> Answer:
         for key in part["Keys"]:
             require_storable(key)
         _require_different(
-            tuple(sorted((attribute, str(value)) for attribute, value in key.items()))
-            for key in part["Keys"]
+            tuple(sorted((attribute, str(value)) for attribute, value in key.items())) for key in part["Keys"]
         )
         readings.append((name, part, project))
     answer: Answer = {"Responses": {}, "UnprocessedKeys": {}}
