@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import evolve, field
+from attrs import field
 
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, all_of, equality
@@ -24,6 +24,7 @@ from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action
 from dynamo_bao.writes.plans import ItemRef
 
+_DERIVED_NAMES = frozenset(DERIVED)
 REINDEX = "bao doctor --fix, or bao reindex {model}"
 
 
@@ -82,7 +83,6 @@ def read_item(mapper: ModelMapper, item: Item) -> ExaminedItem | Finding:
     schema, key = mapper.schema, key_of(item)
     parsed_key = parse_partition_key(key.pk)
     tenant = parsed_key.tenant if parsed_key is not None else None
-    unreadable = Finding("item", "", "Correct or delete the item.", schema.name, f"{key.pk} {key.sk}", tenant)
     try:
         identity = schema.keys.from_item(tenant, item)
         loaded = StoredItem.read(schema, identity, item)
@@ -94,16 +94,21 @@ def read_item(mapper: ModelMapper, item: Item) -> ExaminedItem | Finding:
             mapper, ItemRef(schema, tenant, identity), loaded, _differing(expected, item), bad
         )
     except BaoError as error:
-        return evolve(unreadable, text=f"{schema.name} {key.pk!r} cannot be read: {message_of(error)}")
+        return _unreadable(schema, key, tenant, f"{key.pk!r} cannot be read: {message_of(error)}")
     if stated_key not in (None, key):
-        text = f"says that its key is {stated_key.pk!r} {stated_key.sk!r}"
-        return evolve(unreadable, text=f"{schema.name} {key.pk!r} {key.sk!r} {text}, which is another.")
+        text = f"says that its key is {stated_key.pk!r} {stated_key.sk!r}, which is another."
+        return _unreadable(schema, key, tenant, f"{key.pk!r} {key.sk!r} {text}")
     if schema.key_format == "dynamo-bao" and schema.primary.partition.field is None and _is_tenanted(item):
         text = "has index keys of a tenant and a key without one, as JavaScript writes it; it was not looked into."
         return stored.finding(
             "item", text, mend="Use another partition key than MODEL_PREFIX.", harmless=True
         )
     return stored
+
+
+def _unreadable(schema: Schema, key: Key, tenant: str | None, text: str) -> Finding:
+    mend = "Correct or delete the item."
+    return Finding("item", f"{schema.name} {text}", mend, schema.name, f"{key.pk} {key.sk}", tenant)
 
 
 def _key_said(schema: Schema, tenant: str | None, item: Item) -> Key | None:
@@ -123,7 +128,8 @@ def _names(schema: Schema) -> list[tuple[str, str]]:
 
 
 def _differing(expected: Item, item: Item) -> frozenset[str]:
-    return frozenset(name for name in DERIVED if not same_stored(expected.get(name), item.get(name)))
+    names = expected.keys() | (item.keys() & _DERIVED_NAMES)
+    return frozenset(name for name in names if not same_stored(expected.get(name), item.get(name)))
 
 
 def _is_tenanted(item: Item) -> bool:
