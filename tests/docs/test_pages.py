@@ -19,7 +19,7 @@ import yaml
 
 from tests.support.engines import Engines
 from tests.support.forked import forked_program
-from tests.support.page_runner import IMPORTED, PROGRAM, PYTHON
+from tests.support.page_runner import IMPORTED, PROGRAM
 from tests.support.pages import (
     ROOT,
     Block,
@@ -54,20 +54,17 @@ def output(code: str) -> str:
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the programs ``run-page``, ``bao`` and ``python``, each forked from one that has its imports."""
+    """A folder with ``python``, and with ``run-page`` and ``bao``, which fork a process with their imports."""
     folder = tmp_path_factory.mktemp("bin")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    (folder / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (folder / "python").chmod(0o755)
     with (
         forked_program(folder / "run-page", PROGRAM, IMPORTED, environment),
-        forked_program(folder / "bao", BAO, [*IMPORTED, "rich.progress", "rich.table"], environment),
-        forked_program(folder / "python-forked", PYTHON, IMPORTED, environment),
+        forked_program(
+            folder / "bao", BAO, ["dynamo_bao.cli.main", "boto3", "rich.progress", "rich.table"], environment
+        ),
     ):
-        # Pytest rewrites modules while they are imported, so none may be there before.
-        python = folder / "python"
-        python.write_text(
-            f'#!/bin/sh\n[ "$2" = pytest ] && exec {sys.executable} "$@"\nexec {folder}/python-forked "$@"\n'
-        )
-        python.chmod(0o755)
         yield folder
 
 

@@ -21,26 +21,11 @@ from tests.support.pages import Block, blocks_of, chain
 IMPORTED = [
     "tests.support.page_runner",
     "boto3",
-    "click",
-    "dynamo_bao.cli.main",
     "moto.core.utils",
     "moto.dynamodb.responses",
     "msgspec",
-    "orjson",
 ]
 PROGRAM = "from tests.support.page_runner import main; main()"
-PYTHON = """
-import runpy, sys
-sys.path.insert(0, "")
-if sys.argv[1] == "-m":
-    sys.argv[:2] = []
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-else:
-    sys.argv[:1] = []
-    runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-"""What ``python FILE`` and ``python -m MODULE`` do, for a program that is forked."""
-
 VARYING = {
     r" *\b\d+(\.\d+)? ?m?s\b": " TIME",
     r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b": "ULID",
@@ -137,6 +122,9 @@ def steady(output: str) -> str:
 def main() -> None:
     """Runs the pages that the arguments name, each after those that it continues, in the current folder."""
     warnings.simplefilter("error")
+    warnings.filterwarnings(
+        "ignore", "The anyio", DeprecationWarning
+    )  # old versions of Starlette use its old names
     sys.dont_write_bytecode = True  # a file may be written twice within the second that its age is known by
     sys.path.insert(0, "")
     for name in sys.argv[1:]:
