@@ -242,6 +242,20 @@ def test_what_moto_carries_out_sees_the_items_and_changes_them() -> None:
     assert client.ask("GetItem", {**of("1"), "TableName": "again"})["Item"] == stored
 
 
+@pytest.mark.parametrize(
+    ("operation", "request_body", "fault"),
+    [
+        ("ExecuteStatement", {}, "Value null at 'statement'"),
+        ("ExecuteStatement", {"Statement": "SELECTT nothing"}, "ExecuteStatement failed in moto"),
+        ("BatchExecuteStatement", {"Statements": []}, "Value '[]' at 'statements'"),
+        ("ExecuteTransaction", {"TransactStatements": []}, "Value '[]' at 'transactStatements'"),
+    ],
+)
+def test_statements_with_faults_are_refused(operation: str, request_body: Any, fault: str) -> None:
+    status, _, body = Client().answer(operation, request_body)
+    assert status == 400 and fault in json.loads(body)["message"]
+
+
 def test_tags_are_those_of_the_table(client: Client) -> None:
     tags = [{"Key": "a", "Value": "b"}, {"Key": "c", "Value": "d"}]
     client.ask("TagResource", {"ResourceArn": ARN, "Tags": tags})

@@ -387,6 +387,9 @@ CONSTRAINTS: Final[dict[str, tuple[tuple[Constraint, ...], ...]]] = {
         ),
     ),
     "TagResource": ((tag_faults,),),
+    "ExecuteStatement": ((_required("Statement"),),),
+    "BatchExecuteStatement": ((_required("Statements"), _not_empty("Statements")),),
+    "ExecuteTransaction": ((_required("TransactStatements"), _not_empty("TransactStatements")),),
     "ListTables": ((_start_table, at_least("Limit", 1), _at_most("Limit", 100)),),
 }
 """The constraints of each operation. DynamoDB reports the faults of a group together, and those of the first group
