@@ -143,7 +143,8 @@ format: $(READY)  ## put the code into its one style
 	$(BIN)/ruff check --fix .
 
 docs: $(READY)  ## the documentation as a site in docs/_build/html; a broken link or reference is an error
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	rm -rf docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 
 docs-serve: docs  ## the same on http://127.0.0.1:8001
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory docs/_build/html 8001
