@@ -29,7 +29,7 @@ def stocked(shop: Project) -> Project:
     return shop
 
 
-def found_by_the_thousand(*_: object, fix: bool) -> Iterator[JobProgress]:
+def found_by_the_thousand(*_: object, fix: bool, **limits: object) -> Iterator[JobProgress]:
     """What looking through a table gives that has 25,000 things wrong, and two items worth knowing of."""
     for begin in range(0, MANY, 1_000):
         numbers = range(begin, begin + 1_000)
