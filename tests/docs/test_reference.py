@@ -50,3 +50,11 @@ def test_the_page_on_guarantees_has_the_promises_that_tests_hold() -> None:
     numbers = set(re.findall(r"^\| ([RWSX]\d+) \|", text_of("docs/understand/guarantees.md"), re.MULTILINE))
     tests = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
     assert numbers == set(re.findall(r'promise\("([RWSX]\d+)"\)', "".join(tests)))
+
+
+def test_the_page_on_monitoring_has_every_logger() -> None:
+    """Each logger that a running application uses is on the page."""
+    sources = "".join(path.read_text() for path in (ROOT / "dynamo_bao").rglob("*.py"))
+    loggers = set(re.findall(r'getLogger\("(dynamo_bao\.\w+)"\)', sources)) - {"dynamo_bao.codegen"}
+    page = text_of("docs/production/monitoring.md")
+    assert [name for name in sorted(loggers) if f"`{name}`" not in page] == []
