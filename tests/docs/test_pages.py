@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from codeop import compile_command
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -36,6 +37,8 @@ from tests.support.programs import node
 
 BAO = "from dynamo_bao.cli.main import main; main(prog_name='bao')"
 SUITES = {"docs/how-to/testing.md": 9}
+TYPED = ("docs/start/", "docs/tutorial/")
+"""The folders of the pages whose readers type the blocks into Python."""
 RUN_ELSEWHERE = {"docs/how-to/shared-tables.md"}
 """The pages that a test of both languages runs, as JavaScript is on them."""
 
@@ -224,6 +227,27 @@ def test_a_block_that_does_not_run_says_why(page: str) -> None:
             assert re.match(r"not run: \w+|new program$|generated", block.mark), block.place
         if block.language == "text" and block.runs and page not in RUN_ELSEWHERE:
             assert follows_python(block), f"{block.place} is the output of no block"
+
+
+@pytest.mark.parametrize("page", [page for page in all_pages() if page.startswith(TYPED)])
+def test_the_blocks_of_a_first_page_can_be_typed(page: str) -> None:
+    """Python's prompt takes them line by line: an empty line ends each indented part, and nothing else does."""
+    for block in blocks_of(page):
+        if block.language == "python" and block.runs and block.file is None:
+            check_typed(block)
+
+
+def check_typed(block: Block) -> None:
+    """Compiles a block as Python's prompt does, up to each line that makes a statement complete."""
+    statement: list[str] = []
+    for number, line in enumerate([*block.code.splitlines(), ""], block.line + 1):
+        statement.append(line)
+        try:
+            if compile_command("\n".join(statement), block.page, "single") is not None:
+                statement = []
+        except SyntaxError as error:
+            raise AssertionError(f"{block.page}:{number} cannot be typed after what is before it") from error
+    assert not statement, f"{block.place} ends within a statement"
 
 
 def follows_python(block: Block) -> bool:
