@@ -27,6 +27,7 @@
     │   └── TenantMismatchError (ValueError)
     ├── DataFormatError                      a stored item or a reply that cannot be read
     ├── ServiceError                         DynamoDB refused the request
+    │   ├── TableNotFoundError (ConfigurationError)
     │   └── ThrottledError                   … because of throughput
     └── WriteOutcomeUnknownError             a write whose reply was lost and that cannot be repeated
 
@@ -553,6 +554,19 @@ class ServiceError(BaoError):
         super().__init__(message)
         self.code = code
         self.operation = operation
+
+
+class TableNotFoundError(ServiceError, ConfigurationError):
+    """The table, or an index of it, does not exist at this region and endpoint.
+
+    Example:
+        >>> try:
+        ...     User.find("42").exists()
+        ... except TableNotFoundError:
+        ...     manager.create_table()
+    """
+
+    error_code = "BAO-1003"
 
 
 class ThrottledError(ServiceError):

@@ -31,9 +31,8 @@ from dynamo_bao.dynamodb.table_definition import (
     table_definition,
     ttl_fault,
 )
-from dynamo_bao.dynamodb.transport.error_mapping import TableNotFoundError
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
-from dynamo_bao.errors import ConfigurationError, ServiceError, WriteOutcomeUnknownError
+from dynamo_bao.errors import ConfigurationError, ServiceError, TableNotFoundError, WriteOutcomeUnknownError
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.runtime.records import frozen
 
@@ -119,13 +118,16 @@ def existing_table(database: Database) -> TableDescription:
     """The table in a reply to ``DescribeTable``.
 
     Raises:
-        ConfigurationError: if the table does not exist, or has another key.
+        TableNotFoundError: if the table does not exist.
+        ConfigurationError: if it has another key.
     """
     table = describe_table(database)
     if table is None:
-        raise ConfigurationError(
+        raise TableNotFoundError(
             f"Table {database.table_name} does not exist at this region and endpoint; run 'bao create-table', or "
-            f"correct the table's name, the region or the endpoint."
+            f"correct the table's name, the region or the endpoint.",
+            code="ResourceNotFoundException",
+            operation="DescribeTable",
         )
     require_keys(table)
     return table

@@ -48,7 +48,7 @@ def transaction_failed(names: Sequence[str], errors: Sequence[BaoError | None]) 
     """
     reasons = [None if error is None else message_of(error) for error in errors]
     error_texts = [
-        f"{name}: {reason}" for name, reason in zip(names, reasons, strict=True) if reason is not None
+        _labelled(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None
     ]
     message = "The transaction was cancelled; nothing of it was written. " + " | ".join(error_texts)
     first = next((error for error in errors if error is not None), None)
@@ -59,3 +59,9 @@ def transaction_failed(names: Sequence[str], errors: Sequence[BaoError | None]) 
             {name: value for name, value in vars(first).items() if name not in vars(failed)}
         )
     return failed
+
+
+def _labelled(name: str, reason: str) -> str:
+    """A reason after the name of its write. Most reasons begin with the model and key, which are not said twice."""
+    operation, _, subject = name.partition(" ")
+    return f"{name}: {reason.removeprefix(subject).removeprefix(f' {operation}').removeprefix(': ')}"

@@ -11,8 +11,8 @@ from dynamo_bao import ServiceError, ThrottledError
 from dynamo_bao.dynamodb.items import key_texts_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.transport.batch_get import Batch, BatchAnswer, TableKey, fetch_batch
-from dynamo_bao.dynamodb.transport.error_mapping import TableNotFoundError
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request
+from dynamo_bao.errors import TableNotFoundError
 from tests.support.clocks import FakeTime
 
 

@@ -29,6 +29,7 @@ from dynamo_bao import (
     ModelFileError,
     QueryError,
     ServiceError,
+    TableNotFoundError,
     TenantError,
     TenantMismatchError,
     TenantRequiredError,
@@ -45,7 +46,6 @@ from dynamo_bao import (
 from dynamo_bao.dynamodb.expressions.parser import OperandError
 from dynamo_bao.dynamodb.transport.error_mapping import (
     ConditionFailed,
-    TableNotFoundError,
     TransactionCancelled,
 )
 from dynamo_bao.errors import ALSO_BOTOCORES, reject_unknown, suggestion
@@ -77,6 +77,7 @@ PARENTS: dict[str, tuple[type, ...]] = {
     "TenantMismatchError": (TenantError, ValueError),
     "DataFormatError": (BaoError,),
     "ServiceError": (BaoError,),
+    "TableNotFoundError": (ServiceError, ConfigurationError),
     "ThrottledError": (ServiceError,),
     "WriteOutcomeUnknownError": (BaoError,),
 }
@@ -296,7 +297,7 @@ ERROR_CLASSES = [getattr(errors, name) for name in PARENTS]
 
 
 def test_every_class_has_a_code_of_its_own() -> None:
-    codes = [vars(kind).get("error_code") for kind in (BaoError, TableNotFoundError, *ERROR_CLASSES)]
+    codes = [vars(kind).get("error_code") for kind in (BaoError, *ERROR_CLASSES)]
     assert len(codes) == len({code for code in codes if re.fullmatch(r"BAO-\d{4}", code)})
 
 
@@ -336,7 +337,6 @@ def test_the_page_of_errors_has_a_section_for_each_code() -> None:
     page = (Path(__file__).parents[2] / "docs/reference/errors.md").read_text(encoding="utf-8")
     kinds = (
         BaoError,
-        TableNotFoundError,
         *ERROR_CLASSES,
         *(getattr(errors, name) for name in ALSO_BOTOCORES),
     )

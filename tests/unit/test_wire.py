@@ -13,6 +13,7 @@ from dynamo_bao import (
     ConditionalError,
     ConfigurationError,
     ServiceError,
+    TableNotFoundError,
     ThrottledError,
     TransactionError,
 )
@@ -23,7 +24,6 @@ from dynamo_bao.dynamodb.transport.error_mapping import (
     TRANSIENT,
     TRANSIENT_REASONS,
     ConditionFailed,
-    TableNotFoundError,
     TransactionCancelled,
     map_service_error,
 )

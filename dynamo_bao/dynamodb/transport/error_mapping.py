@@ -10,8 +10,8 @@ from dynamo_bao.dynamodb.transport.messages import RequestOutcome, Throttling, o
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
-    ConfigurationError,
     ServiceError,
+    TableNotFoundError,
     ThrottledError,
     TransactionError,
     WriteOutcomeUnknownError,
@@ -59,17 +59,6 @@ REMEDIES: Final[Mapping[str, str]] = {
     "SerializationException": "",
 }
 """Codes that become a `ServiceError`, each with the remedy. Codes that are not listed have no remedy."""
-
-
-class TableNotFoundError(ConfigurationError, ServiceError):
-    """The table (or an index of it) does not exist."""
-
-    error_code = "BAO-1003"
-
-    def __init__(self, message: str, *, code: str, operation: str) -> None:
-        ConfigurationError.__init__(self, message)
-        self.code = code
-        self.operation = operation
 
 
 class ConditionFailed(ConditionalError):
