@@ -1,4 +1,4 @@
-"""The former name of `dynamo_bao.maintenance`: its functions, for programs that import them from here."""
+"""Jobs over all items of a model or a table: count, export, import, check and reindex."""
 
 from dynamo_bao.maintenance.check import examine_table
 from dynamo_bao.maintenance.count import count_items
