@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import functools
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any, Final
 
 from dynamo_bao.dynamodb.transport.botocore import BotocoreSender
@@ -39,6 +39,20 @@ _REPLACEABLE: Final = frozenset(
 """The methods that tests replace on one client or its endpoint, instead of on their classes."""
 
 
+_WATCHED: Final = attrgetter(
+    "_client._endpoint",
+    "_endpoint.http_session",
+    *("_client_class._make_api_call", "_client_class._make_request"),
+    *("_endpoint_class.make_request", "_endpoint_class._send_request"),
+    *("_endpoint_class.prepare_request", "_endpoint_class._send"),
+    "_session_class.send",
+    *("_plain_pool.ConnectionCls", "_encrypted_pool.ConnectionCls"),
+)
+"""Gets what tracing libraries replace, as currently installed: objects of the client, and botocore's functions."""
+_OBJECTS: Final = 2
+"""How many of these are objects of the client."""
+
+
 class Listeners(enum.Enum):
     """The listeners to the requests of an operation."""
 
@@ -62,25 +76,19 @@ class EventHookProbe:
         self._endpoint: Any = getattr(client, "_endpoint", None)
         self._session: object = getattr(self._endpoint, "http_session", None)
         self._original: object = original_of(self._session)
-        self._kinds = type(client), type(self._endpoint), type(self._original)
-        self._pools = connection_pools()
-        self._untouched = self._functions() if all(map(is_botocores, self._functions())) else None
+        self._client_class, self._endpoint_class = type(client), type(self._endpoint)
+        self._session_class = type(self._original)
+        self._plain_pool, self._encrypted_pool = connection_pools()
+        self._untouched = self._watched()
+        if not all(map(is_botocores, self._untouched[_OBJECTS:])):
+            self._untouched = ()
 
-    def _functions(self) -> tuple[object, ...]:
-        """The botocore functions and classes that tracing libraries replace, as currently installed."""
-        client, endpoint, session = self._kinds
-        pool, encrypted = self._pools
-        return (
-            getattr(client, "_make_api_call", None),
-            getattr(client, "_make_request", None),
-            getattr(endpoint, "make_request", None),
-            getattr(endpoint, "_send_request", None),
-            getattr(endpoint, "prepare_request", None),
-            getattr(endpoint, "_send", None),
-            getattr(session, "send", None),
-            getattr(pool, "ConnectionCls", None),
-            getattr(encrypted, "ConnectionCls", None),
-        )
+    def _watched(self) -> tuple[object, ...]:
+        """What `_WATCHED` gets; empty with a botocore of other internals."""
+        try:
+            return _WATCHED(self)
+        except AttributeError:
+            return ()
 
     def listeners(self, operation: str, method: str) -> Listeners:
         """The listeners to a request now.
@@ -90,10 +98,11 @@ class EventHookProbe:
             method: the client's method for it, such as ``"get_item"``.
         """
         lookups = getattr(self._emitter, "_lookup_cache", None)
-        if lookups is None or self._untouched is None or self._is_patched(method):
+        watched = self._watched()
+        if lookups is None or not watched or not self._untouched or self._is_patched(method):
             return Listeners.ANYBODY
         # By identity: a wrapper may equal the function that it wraps.
-        if not all(map(is_, self._functions(), self._untouched)):
+        if not all(map(is_, watched, self._untouched)):
             return Listeners.ANYBODY
         cached_lookups, answers = self._known_listeners  # one read, because other threads ask too
         if lookups is not cached_lookups:  # a handler came or went: botocore then makes a new dict
@@ -110,9 +119,7 @@ class EventHookProbe:
         return (
             method in attributes
             or not _REPLACEABLE.isdisjoint(attributes)
-            or self._client._endpoint is not self._endpoint
             or not _REPLACEABLE.isdisjoint(self._endpoint.__dict__)
-            or self._endpoint.http_session is not self._session
             or "send" in self._session.__dict__
             or "send" in self._original.__dict__
         )

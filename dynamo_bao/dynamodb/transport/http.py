@@ -11,6 +11,7 @@ the TLS handshake, sending and receiving.
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import threading
@@ -229,13 +230,11 @@ class _ResponseReader:
 
     def reply(self) -> tuple[HttpReply, bool]:
         status, version, reason, headers = self._head()
-        while 100 <= status < 200:
+        while status < 200:
             status, version, reason, headers = self._head()
         body, has_marked_end = self._body(status, headers)
-        options = headers.get("connection", "").lower()
-        is_reusable = (
-            has_marked_end and "close" not in options and (version == "HTTP/1.1" or "keep-alive" in options)
-        )
+        options = headers.get("connection")
+        stays_open = version == "HTTP/1.1" if options is None else _stays_open(options.lower(), version)
         encoding = headers.get("content-encoding")
         if encoding is not None and encoding.lower() != "identity":
             body = self._decompressed(encoding.lower(), headers, body)
@@ -243,7 +242,7 @@ class _ResponseReader:
         further_bytes = self._buffer
         if further_bytes:
             return HttpReply(status, headers, body, reason_text, is_alone=not further_bytes.strip()), False
-        return HttpReply(status, headers, body, reason_text), is_reusable
+        return HttpReply(status, headers, body, reason_text), has_marked_end and stays_open
 
     def _receive_or_fail(self) -> bytes:
         data = self._receive()
@@ -262,13 +261,15 @@ class _ResponseReader:
                 raise ValueError("the reply's head has no end")
             buffer += self._receive_or_fail()
         self._buffer = buffer[end + (2 if buffer[end + 1] == _LF else 3) :]
-        status_line, *lines = buffer[:end].decode("latin-1").split("\n")
-        version, _, status_text = status_line.partition(" ")
-        if not version.startswith("HTTP/1."):
-            raise ValueError("the reply is not HTTP/1")
-        parts = [line.partition(":") for line in lines]
-        headers = {name.lower(): value.strip() for name, _, value in parts}
-        return _number(status_text[:3], 100), version, status_text[3:], headers
+        head = buffer[:end].decode("latin-1")
+        status_line = _STATUS_LINE.match(head)
+        if status_line is None:
+            raise ValueError("the reply does not begin with a status of HTTP/1")
+        version, status, reason = status_line.groups()
+        lines = _HEADER_LINE.findall(head, status_line.end())
+        names, values = zip(*lines, strict=True) if lines else ((), ())
+        headers = dict(zip(map(str.lower, names), map(str.strip, values), strict=True))
+        return int(status), version, reason, headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
         """The body as it was sent, and whether its end was marked, so that the connection can be used again."""
@@ -348,6 +349,8 @@ class _ResponseReader:
 
 
 _LF: Final = ord("\n")
+_STATUS_LINE: Final = re.compile(r"(HTTP/1\.[^ \n]*) ([1-9][0-9]{2})(.*)")
+_HEADER_LINE: Final = re.compile(r"\n([^:\n]*):?(.*)")
 
 
 def _end_of_head(buffer: bytes) -> int:
@@ -357,11 +360,16 @@ def _end_of_head(buffer: bytes) -> int:
     return end if bare_end < 0 else bare_end
 
 
-def _number(text: str, minimum: int = 0, base: int = 10) -> int:
+def _stays_open(options: str, version: str) -> bool:
+    """Whether the server leaves a connection open after a reply with these connection options, in lower case."""
+    return "close" not in options and (version == "HTTP/1.1" or "keep-alive" in options)
+
+
+def _number(text: str, base: int = 10) -> int:
     """A number as HTTP writes it: digits and nothing else, where `int` takes signs, spaces and underscores."""
-    if not _DIGITS.issuperset(text) or (value := int(text, base)) < minimum:
+    if not _DIGITS.issuperset(text):
         raise ValueError(f"the reply has {text!r} where a number has to be")
-    return value
+    return int(text, base)
 
 
 def _input_test(sock: socket.socket) -> Callable[[], object]:

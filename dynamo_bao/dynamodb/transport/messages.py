@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable, Collection, Mapping
+from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from attrs import Factory, evolve, field
@@ -378,8 +380,8 @@ def tables_of(request: Request) -> tuple[str, ...]:
         return (parameters["TableName"],)
     if "RequestItems" in parameters:
         return tuple(parameters["RequestItems"])
-    actions = parameters.get("TransactItems", ())
-    return tuple(dict.fromkeys([part["TableName"] for action in actions for part in action.values()]))
+    members = chain.from_iterable(map(dict.values, parameters.get("TransactItems", ())))
+    return tuple(dict.fromkeys(map(itemgetter("TableName"), members)))
 
 
 def names_an_arn(request: Request) -> bool:
