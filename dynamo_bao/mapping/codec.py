@@ -179,17 +179,49 @@ def compile_differing(model: str, fields: Iterable[Field]) -> Differing:
     A value that is not the same, in type too, may still have the same stored form. The function returns None if a
     field has no value, or cannot read its stored value.
     """
-    names: dict[str, object] = {**NAMES, "_SCALARS": SCALARS, "_is_alike": is_alike}
-    lines = ["    differing = {}", "    try:", "        get = item.get"]
+    missing: dict[str, AttributeValue] = {}
+    names: dict[str, object] = {**NAMES, "_SCALARS": SCALARS, "_is_alike": is_alike, "_missing": missing}
+    lines = ["    unequal = {}", "    try:", "        get = item.get"]
     for number, field in enumerate(fields):
-        stored, absent = _usual(_decoded(field, "s", number, names)), _absent(field, number, names)
-        lines.append(f"        v, s = values[{field.name!r}], get({field.attribute!r})")
-        lines.append(f"        w = {absent} if s is None else {stored}")
-        lines.append(f"        if v is not w and not ({_SAME}): differing[{field.name!r}] = w")
-    lines += ["    except Exception as error:", "        _require_data_error(error)", "        return None"]
-    source = "\n".join(["def differing(values, item):", *lines, "    return differing"])
-    differing: Differing = compiled(source, f"comparison of {model}", names)["differing"]
+        of, attribute = f"values[{field.name!r}]", str(field.attribute)
+        stored_missing = _stored_missing(field)
+        if stored_missing is None:
+            stored, absent = _usual(_decoded(field, "s", number, names)), _absent(field, number, names)
+            lines.append(f"        v, s = {of}, get({attribute!r})")
+            lines.append(f"        w = {absent} if s is None else {stored}")
+            lines.append(f"        if v is not w and not ({_SAME}): unequal[{field.name!r}] = w")
+        else:
+            missing[attribute] = stored_missing
+            stored = _usual(_decoded(field, f"item[{attribute!r}]", number, names))
+            lines.append(f"        if {of} is not {stored}:")
+            lines.append(f"            v, w = {of}, {stored}")
+            lines.append(f"            if not ({_SAME}): unequal[{field.name!r}] = w")
+    differing: Differing = compiled(
+        _DIFFERING.format(lines="\n".join(lines)), f"comparison of {model}", names
+    )["differing"]
     return differing
+
+
+_DIFFERING = """def differing(values, item):
+{lines}
+    except KeyError:
+        return None if item.keys() >= _missing.keys() else differing(values, {{**_missing, **item}})
+    except Exception as error:
+        _require_data_error(error)
+        return None
+    return unequal
+"""
+
+
+def _stored_missing(field: Field) -> AttributeValue | None:
+    """What stands for a missing attribute of a field that stores one for every value. None for other fields."""
+    code = _type_of(field)
+    if code is None or field.nullable or field.empty_expr is not None:
+        return None
+    value = field.missing_value()
+    if value is None:
+        return {code: None}
+    return field.to_dynamo(value) if isinstance(value, IMMUTABLE) else None
 
 
 _SAME = "type(v) is type(w) and (v == w if type(v) in _SCALARS else _is_alike(v, w))"
