@@ -125,33 +125,25 @@ class Transaction:
 
     def _write(self, changes: list[write_side.Change]) -> None:
         """Writes one change for each item, all of them or none."""
-        writes = [write_side.write_of(change) for change in changes]
-        about = list(map(str, map(attrgetter("subject"), changes)))
+        database, about = changes[0].mapper.database, list(map(str, map(attrgetter("subject"), changes)))
         try:
-            for write, change in zip(writes, changes, strict=True):
-                write.plan = change.plan_again(change.stored_item)
             write_side.run_transaction(
-                writes, partial(send, self.session, writes[0].database, "write", about)
+                changes, write_side.write_of, partial(send, self.session, database, "write", about)
             )
         except TransactionError as error:
             if not error.errors:
                 raise
             self.rollback_to()
-            raise self._translated(error, writes, changes) from error.__cause__
+            raise self._translated(error, changes) from error.__cause__
 
-    def _translated(
-        self,
-        error: TransactionError,
-        writes: list[write_side.WriteExecution],
-        changes: list[write_side.Change],
-    ) -> TransactionError:
+    def _translated(self, error: TransactionError, changes: list[write_side.Change]) -> TransactionError:
         """The error of a transaction, with the errors of its writes translated by their changes."""
         errors = [
             None if reason is None else change.translate_error(reason)
             for change, reason in zip(changes, error.errors, strict=True)
         ]
         translated = write_side.transaction_failed(
-            [f"{write.operation} {write.subject}" for write in writes], errors
+            [f"{change.operation} {change.subject}" for change in changes], errors
         )
         translated.objects = tuple(change.result for change in changes)
         return translated

@@ -502,7 +502,8 @@ class _GroupWrite:
         self._changes = changes
         self._outcome = CommitOutcome(changes[0].mapper.database) if outcome is None else outcome
         self._send = partial(_send_for, self._outcome)  # not a method, which would make a cycle
-        self._writes = [write_through(change, self._send) for change in changes]
+        self._write_of = partial(write_through, send=self._send)
+        self._single_write = self._write_of(changes[0])
 
     def __call__(self) -> CommitOutcome:
         """Writes the changes. Errors become outcomes."""
@@ -524,21 +525,20 @@ class _GroupWrite:
 
     def first_request(self) -> Request:
         """The first request of `write`, for a group of one change. It is planned now."""
-        return self._writes[0].prepare(self._changes[0].stored_item)
+        return self._single_write.prepare(self._changes[0].stored_item)
 
     def write(self) -> None:
         """Writes the changes."""
-        changes, writes = self._changes, self._writes
-        if len(writes) == 1:
+        changes = self._changes
+        if len(changes) == 1:
+            write = self._single_write
             try:
-                self._outcome.stored = {changes[0]: writes[0].run(changes[0].stored_item)}
+                self._outcome.stored = {changes[0]: write.run(changes[0].stored_item)}
             except BaseException as error:
-                note_doubt(changes[0], writes[0], error)
+                note_doubt(changes[0], write, error)
                 raise
             return
-        for write, change in zip(writes, changes, strict=True):
-            write.begin(change.stored_item)
-        run_transaction(writes, self._send)
+        run_transaction(changes, self._write_of, self._send)
         self._outcome.stored = dict.fromkeys(changes)
 
 

@@ -212,7 +212,7 @@ class WriteExecution:
         except Exception as error:
             if isinstance(error, ServiceError) and error.code == "ValidationException":
                 self._check_added_to(error)
-            if not is_foreign(error) and is_unsafe_to_retry(error, [self]):
+            if not is_foreign(error) and is_unsafe_to_retry(error, [self.plan]):
                 raise WriteOutcomeUnknownError(
                     f"{self.subject} {self.operation}: {ADDED_PERHAPS}", **self.subject.names
                 ) from error
@@ -370,8 +370,8 @@ class WriteExecution:
         return error
 
 
-def is_unsafe_to_retry(error: Exception, writes: Sequence[WriteExecution]) -> bool:
-    """Whether writes that ended with an error may be stored, so that writing them again could count twice."""
+def is_unsafe_to_retry(error: Exception, plans: Sequence[WritePlan]) -> bool:
+    """Whether plans whose request ended with an error may be done, so that doing them again could count twice."""
     if isinstance(error, (ConditionFailed, TransactionCancelled)) or not may_have_succeeded(error):
         return False
-    return not all(write.plan.main_action.is_idempotent() for write in writes)
+    return not all(plan.main_action.is_idempotent() for plan in plans)

@@ -22,7 +22,6 @@ from dynamo_bao.writes.changes import (
     defaults_beside,
 )
 from dynamo_bao.writes.commit import commit, register_objects
-from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.invalidation import invalidate
 from dynamo_bao.writes.merge import combine
 from dynamo_bao.writes.plans import CounterDelta, ItemRef
@@ -38,7 +37,6 @@ __all__ = [
     "DeleteChange",
     "ItemRef",
     "SaveChange",
-    "WriteExecution",
     "carry_out",
     "checked_condition",
     "combine",

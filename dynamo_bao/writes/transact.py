@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from attrs import evolve, field
+from attrs import evolve
 
 from dynamo_bao.dynamodb.expressions.conditions import all_of
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
@@ -27,7 +28,8 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.records import define, frozen
-from dynamo_bao.writes.actions import Action, new_token
+from dynamo_bao.writes.actions import Action, WritePlan, new_token
+from dynamo_bao.writes.changes import Change
 from dynamo_bao.writes.executor import (
     ADDED_PERHAPS,
     ConditionFailure,
@@ -46,12 +48,52 @@ class ActionRef(NamedTuple):
     action: int
 
 
+class TransactionWrites:
+    """The writes of a transaction, with their current plans. Few of them are ever planned again.
+
+    Args:
+        changes: one change for each item, in program order.
+        execution_of: makes the execution of a change, which plans it again.
+
+    Attributes:
+        plans: the current plan of each change.
+    """
+
+    def __init__(self, changes: Sequence[Change], execution_of: Callable[[Change], WriteExecution]) -> None:
+        self.changes = changes
+        self.plans: list[WritePlan] = [change.plan_again(change.stored_item) for change in changes]
+        self._execution_of = execution_of
+        self._executions: dict[int, WriteExecution] = {}
+
+    def execution(self, number: int) -> WriteExecution:
+        """The execution of a write, with its current plan."""
+        execution = self._executions.get(number)
+        if execution is None:
+            execution = self._executions[number] = self._execution_of(self.changes[number])
+            execution.plan = self.plans[number]
+        return execution
+
+    def replan(self, number: int, refusal: ConditionFailure, deadline: float) -> None:
+        """Plans a write again; see `WriteExecution.replan`."""
+        execution = self.execution(number)
+        execution.replan(refusal, deadline)
+        self.plans[number] = execution.plan
+
+    def error(self, errors: dict[int, BaoError]) -> TransactionError:
+        """The error of the transaction, from the errors of its writes by their numbers."""
+        names = [f"{change.operation} {change.subject}" for change in self.changes]
+        return transaction_failed(names, [errors.get(number) for number in range(len(names))])
+
+    def __str__(self) -> str:
+        return ", ".join(str(change.subject) for change in self.changes)
+
+
 @define
 class PlannedAction:
     """One action of the transaction, and the planned actions it stands for."""
 
     action: Action
-    origins: list[ActionRef] = field(factory=list)
+    origins: list[ActionRef]
 
 
 @frozen
@@ -59,20 +101,19 @@ class TransactionPlan:
     """The transaction for the current plans of several writes.
 
     Attributes:
-        writes: the writes, in program order.
+        writes: the writes.
         members: the actions, each on another item or guard.
     """
 
-    writes: tuple[WriteExecution, ...]
+    writes: TransactionWrites
     members: tuple[PlannedAction, ...]
 
     def request(self) -> dict[str, object]:
         """The parameters of a new ``TransactWriteItems``."""
-        members = []
+        members, changes = [], self.writes.changes
         for member in self.members:
-            write = self.writes[member.origins[0].write]
-            action = member.action.parameters(write.database.table_name, write.subject.schema)
-            members.append({member.action.kind: action})
+            action, change = member.action, changes[member.origins[0][0]]
+            members.append({action.kind: action.parameters(change.item_ref[0], change.subject.schema)})
         return {
             "TransactItems": members,
             "ClientRequestToken": new_token(),
@@ -84,7 +125,7 @@ class TransactionPlan:
         refused_actions: dict[int, tuple[list[str | None], list[Any]]] = {}
         for member, reason, item in zip(self.members, refusal.reasons, refusal.items, strict=True):
             for origin in member.origins if reason is not None else ():
-                size = len(self.writes[origin.write].plan.actions)
+                size = len(self.writes.plans[origin.write].actions)
                 reasons, items = refused_actions.setdefault(origin.write, ([None] * size, [None] * size))
                 reasons[origin.action], items[origin.action] = reason, item
         return {
@@ -93,7 +134,10 @@ class TransactionPlan:
         }
 
 
-def plan_transaction(writes: Sequence[WriteExecution]) -> TransactionPlan:
+_TRANSPORT = attrgetter("mapper.database.transport")
+
+
+def plan_transaction(writes: TransactionWrites) -> TransactionPlan:
     """Combines the current plans of writes. Sends nothing.
 
     Raises:
@@ -101,25 +145,26 @@ def plan_transaction(writes: Sequence[WriteExecution]) -> TransactionPlan:
         TransactionTooLargeError: for more than 100 actions or 4 MB.
         TransactionError: for writes to several clients, which no transaction can join.
     """
-    if len({id(write.database.transport) for write in writes}) > 1:
-        names = ", ".join(sorted({write.subject.schema.name for write in writes}))
+    changes = writes.changes
+    if len(set(map(id, map(_TRANSPORT, changes)))) > 1:
+        names = ", ".join(sorted({change.subject.schema.name for change in changes}))
         raise TransactionError(
             f"One transaction goes to one client; {names} belong to managers with several. Use one per manager."
         )
     members: dict[tuple[str, Key], PlannedAction] = {}
-    for number, write in enumerate(writes):
-        for place, action in enumerate(write.plan.actions):
-            spot = (write.database.table_name, action.key)
-            member = members.get(spot)
-            if member is None:
-                member = members[spot] = PlannedAction(action)
-            else:
-                if member.action.kind == action.kind == "Put":
-                    claim = write.plan.constraints[place] or ("key", None)
-                    raise transaction_error(writes, {number: write.taken(claim)})
-                member.action = _merged(member.action, action)
-            member.origins.append(new_namedtuple(ActionRef, (number, place)))
-    combined = TransactionPlan(tuple(writes), tuple(members.values()))
+    for number, plan in enumerate(writes.plans):
+        table = changes[number].item_ref[0]
+        for place, action in enumerate(plan.actions):
+            origin: ActionRef = new_namedtuple(ActionRef, (number, place))
+            member = members.setdefault((table, action.key), planned := PlannedAction(action, [origin]))
+            if member is planned:
+                continue
+            if member.action.kind == action.kind == "Put":
+                claim = plan.constraints[place] or ("key", None)
+                raise writes.error({number: writes.execution(number).taken(claim)})
+            member.action = _merged(member.action, action)
+            member.origins.append(origin)
+    combined = TransactionPlan(writes, tuple(members.values()))
     _check_size(combined)
     return combined
 
@@ -159,24 +204,23 @@ def _content(action: Action) -> Item:
     return {} if action.update is None else {**action.update.set_, **action.update.add}
 
 
-def transaction_error(writes: Sequence[WriteExecution], errors: dict[int, BaoError]) -> TransactionError:
-    """The error of a transaction, from the errors of its writes by their numbers."""
-    names = [f"{write.operation} {write.subject}" for write in writes]
-    return transaction_failed(names, [errors.get(number) for number in range(len(writes))])
-
-
-def run_transaction(writes: Sequence[WriteExecution], send: Send) -> None:
-    """Sends the current plans of `writes`, all or none. If an assumption is wrong, the write is planned again.
+def run_transaction(
+    changes: Sequence[Change], execution_of: Callable[[Change], WriteExecution], send: Send
+) -> None:
+    """Writes changes, all or none. If an assumption is wrong, its change is planned again.
 
     Args:
-        writes: begun ones, each of another item.
+        changes: one change for each item, in program order.
+        execution_of: makes the execution of a change, which plans it again.
+        send: sends the transaction.
 
     Raises:
         TransactionError: with what stood in the way of each write; nothing was written.
         WriteOutcomeUnknownError: where no reply came, and doing it again could add to a counter twice; or where
             further attempts were cancelled for other reasons than conditions.
     """
-    deadline = writes[0].deadline_from_now()
+    writes = TransactionWrites(changes, execution_of)
+    deadline = writes.execution(0).deadline_from_now()
     while True:
         combined = plan_transaction(writes)
         request = Request(TRANSACT_WRITE_ITEMS, combined.request(), True)
@@ -186,24 +230,20 @@ def run_transaction(writes: Sequence[WriteExecution], send: Send) -> None:
         except TransactionCancelled as failure:
             refusal = ConditionFailure(failure.reasons, failure.items, failure.repeated, failure)
         except Exception as error:
-            if not is_foreign(error) and is_unsafe_to_retry(error, writes):
-                raise WriteOutcomeUnknownError(
-                    f"The transaction of {_named(writes)}: {ADDED_PERHAPS}"
-                ) from error
+            if not is_foreign(error) and is_unsafe_to_retry(error, writes.plans):
+                raise WriteOutcomeUnknownError(f"The transaction of {writes}: {ADDED_PERHAPS}") from error
             raise
         if refusal.repeated and _are_done(writes, deadline):
             return
         _replan(combined, refusal, deadline)
 
 
-def _named(writes: Sequence[WriteExecution]) -> str:
-    return ", ".join(str(write.subject) for write in writes)
-
-
-def _are_done(writes: Sequence[WriteExecution], deadline: float) -> bool:
+def _are_done(writes: TransactionWrites, deadline: float) -> bool:
     """Whether the stored items show that all writes were done. Condition checks store nothing, so they show nothing."""
-    changing = [write for write in writes if write.plan.main_action.kind != "ConditionCheck"]
-    return bool(changing) and all(write.is_done(deadline) for write in changing)
+    changing = [
+        number for number, plan in enumerate(writes.plans) if plan.main_action.kind != "ConditionCheck"
+    ]
+    return bool(changing) and all(writes.execution(number).is_done(deadline) for number in changing)
 
 
 def _replan(combined: TransactionPlan, refusal: ConditionFailure, deadline: float) -> None:
@@ -212,10 +252,10 @@ def _replan(combined: TransactionPlan, refusal: ConditionFailure, deadline: floa
     refusals = combined.refusals(refusal)
     for number, refused in refusals.items():
         try:
-            combined.writes[number].replan(refused, deadline)
+            combined.writes.replan(number, refused, deadline)
         except WriteOutcomeUnknownError:
             raise
         except BaoError as error:
             errors[number] = error
     if errors or not refusals:
-        raise transaction_error(combined.writes, errors) from cause_of(refusal.cause)
+        raise combined.writes.error(errors) from cause_of(refusal.cause)
