@@ -61,7 +61,7 @@ class Schema:
         changeable: the fields that are not part of the primary key.
         relation_names: the relation fields.
         has_relations: whether instances remember their peers, because they have a relation in one direction or both.
-        documents: the fields whose values decoding may not give back exactly.
+        documents, document_names: the fields whose values decoding may not give back exactly, and their names.
         unsteady: the fields that fill in values while they decode.
         version_field: the model's `VersionField`, or None.
         indexed_names: the fields in the keys of the indexes.
@@ -94,6 +94,7 @@ class Schema:
     lazy_names: frozenset[str] = field(init=False)
     auto_updated_fields: tuple[Field, ...] = field(init=False)
     documents: tuple[Field, ...] = field(init=False)
+    document_names: frozenset[str] = field(init=False)
     changeable: dict[str, Field] = field(init=False)
     unsteady: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
@@ -121,6 +122,7 @@ class Schema:
         self.lazy_names = frozenset(self.fields)
         self.auto_updated_fields = tuple(f for f in self.fields.values() if f.auto_update)
         self.documents = tuple(f for f in self.fields.values() if not roundtrips_exactly(f))
+        self.document_names = frozenset(f.name for f in self.documents)
         self.changeable = {name: f for name, f in self.fields.items() if name not in self.key_names}
         self.unsteady = tuple(f for f in self.fields.values() if f.may_fill)
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, SetField))

@@ -31,6 +31,8 @@ class StoredItem:
 
     __slots__ = ("_keys", "_schema", "_values", "item")
 
+    differing: Mapping[str, object] | None = None
+
     def __init__(self, schema: Schema, keys: Mapping[str, object], item: Item) -> None:
         self.item: Item = item
         self._schema = schema
@@ -109,11 +111,11 @@ class LoadedSnapshot(StoredItem):
                 if name in handed_values or not is_same(current_values.get(name, ABSENT), value)
             }
         self.differing = differing
-        return [
-            name
-            for name, value in differing.items()
-            if self._differs(fields[name], current_values.get(name, ABSENT), value)
-        ]
+        names: list[str] = []
+        for name, value in differing.items():
+            if self._differs(fields[name], current_values.get(name, ABSENT), value):
+                names.append(name)
+        return names
 
     def handed_out(self, name: str) -> HandedOutValue:
         """The value of a field that the program got, in encoded form, and the stored attribute."""

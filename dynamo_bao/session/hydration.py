@@ -235,7 +235,9 @@ def merge_item(
     values = instance_dict(instance)
     state = values[STATE]
     local = keep_handed(instance, keep) if keep else {}
-    if not _merge_differing(state, values, item, local, names):
+    if (
+        names != () or state.status is not LOADED or state.bad is not None or not isinstance(item, dict)
+    ) and not _merge_differing(state, values, item, local, names):
         _merge_all(state, values, item, local)
     _record_item(instance, state, values, item, True, local)
 
@@ -354,7 +356,8 @@ def _record_item(
     state.consistent, state.wants_consistent = consistent, False
     state.assigned = state.error = state.unknown_outcome = None
     schema = mapper.schema
-    _note_sets(state, schema, values)
+    if schema.sets_of is not None:
+        _note_sets(state, schema, values)
     handed = remembered(schema, values, item) if schema.unsteady else None
     state.handed = {**(handed or {}), **local} if local else handed
     cls = mapper.model if state.bad is None else mapper.lazy_class

@@ -124,13 +124,13 @@ def write_scope_of(state: State, operation: str) -> tuple[Session | None, Collec
     Raises:
         TenantMismatchError: if the current tenant is not the instance's.
     """
-    mapper, session, owner, links = state.mapper, session_of(state), None, _NO_LINKS
+    mapper, session, owner, links = state.mapper, state.session, None, _NO_LINKS
     assert mapper is not None
     top = top_link() if "IPython" in sys.modules else _top()
     if top is not None:
         owner = current_execution_context()
         links = visible_links(top, owner)
-    if session is None or session._ownership.is_closed:
+    if not isinstance(session, Session) or session._ownership.is_closed:
         session = links[SESSION].value if SESSION in links else None
     if session is not None:
         ownership: SessionOwnership = session._ownership

@@ -311,13 +311,14 @@ def identity_of(instance: Instance) -> Identity:
     """The identity of an instance that has a key."""
     values = instance_dict(instance)
     state: State = values[STATE]
-    assert state.mapper is not None and state.key is not None and state.primary_id is not None
-    names = state.mapper.schema.key_names
-    if len(names) == 1:
-        key_values = {names[0]: values[names[0]]}
-    else:
-        key_values = {name: values[name] for name in names}
-    identity: Identity = new_namedtuple(Identity, (state.key, state.primary_id, key_values))
+    mapper, key, primary_id = state.mapper, state.key, state.primary_id
+    assert mapper is not None and key is not None and primary_id is not None
+    key_values = (
+        {name: values[name] for name in names}
+        if len(names := mapper.schema.key_names) > 1
+        else {names[0]: values[names[0]]}
+    )
+    identity: Identity = new_namedtuple(Identity, (key, primary_id, key_values))
     return identity
 
 

@@ -63,12 +63,14 @@ class Expressions(NamedTuple):
 
     Attributes:
         update, condition: the texts; empty without one.
+        members: the members of a request with these texts.
         names: the attribute names by placeholder.
         value_marks: the placeholders of the values.
     """
 
     update: str
     condition: str
+    members: dict[str, object]
     names: dict[str, str]
     value_marks: tuple[str, ...]
 
@@ -103,12 +105,8 @@ class Action:
         else:
             pk, sk = self.key
             request["Key"] = {PK: {"S": pk}, SK: {"S": sk}}
-        (update, condition, names, _), values = self.expressions(resolver)
-        if update:
-            request["UpdateExpression"] = update
-        if condition:
-            request["ConditionExpression"] = condition
-            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        (_, _, members, names, _), values = self.expressions(resolver)
+        request |= members
         if names:
             request["ExpressionAttributeNames"] = names.copy()
         if values:
@@ -124,13 +122,13 @@ class Action:
         update, assumed, condition = self.update or NO_UPDATE, self.assumed, self.condition
         if update.parts or not (condition is STORED or condition is NOT_STORED):
             return _rendered(update, condition, assumed, resolver)
-        set_, remove, add, delete = update.set_, update.remove, update.add, update.delete
-        absent = tuple([name for name, value in assumed.items() if value is None]) if assumed else ()
-        shape = tuple(set_), tuple(remove), tuple(add), tuple(delete), tuple(assumed), absent
-        expressions = _expressions_of_shape(condition is STORED, *shape)
-        values = [*set_.values(), *add.values(), *delete.values()]
-        if assumed:
-            values += [value for value in assumed.values() if value is not None]
+        set_, add, delete, before = update.set_, update.add, update.delete, assumed.values()
+        values: list[Any] = [*set_.values(), *add.values(), *delete.values(), *before]
+        shape = (*set_, None, *update.remove, None, *add, None, *delete, None, *assumed, None)
+        if None in before:
+            shape += tuple([name for name, value in assumed.items() if value is None])
+            values = [value for value in values if value is not None]
+        expressions = _expressions_of_shape(condition is STORED, shape)
         return expressions, dict(zip(expressions.value_marks, values, strict=True))
 
     def is_long(self, resolver: Resolver) -> bool:
@@ -193,30 +191,32 @@ def _rendered(
     update_text = update.render(placeholders)
     assumptions = [equality(attribute_of(name), before) for name, before in assumed.items()]
     condition_text = render_condition(all_of((condition, *assumptions)), placeholders, resolver)
+    members: dict[str, object] = {"UpdateExpression": update_text} if update_text else {}
+    if condition_text:
+        members["ConditionExpression"] = condition_text
+        members["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     values = placeholders.values
-    return Expressions(update_text, condition_text, placeholders.names, tuple(values)), values
+    return Expressions(update_text, condition_text, members, placeholders.names, tuple(values)), values
 
 
 @lru_cache(maxsize=4096)
-def _expressions_of_shape(
-    is_stored: bool,
-    set_: tuple[str, ...],
-    remove: tuple[str, ...],
-    add: tuple[str, ...],
-    delete: tuple[str, ...],
-    assumed: tuple[str, ...],
-    absent: tuple[str, ...],
-) -> Expressions:
+def _expressions_of_shape(is_stored: bool, shape: tuple[str | None, ...]) -> Expressions:
     """The expressions of all actions that have these attributes, whatever the values.
 
     Args:
         is_stored: whether the item must exist; otherwise it must not.
-        set_, remove, add, delete: the attributes of the update.
-        assumed: the attributes with an assumed value.
-        absent: those of them that must be absent.
+        shape: the attributes that the update sets, removes, adds to and deletes from, those with an assumed value, and
+            those of them that must be absent. None stands between two groups.
     """
     value: AttributeValue = {"NULL": True}
-    update = Update(*map(dict.fromkeys, (set_, remove, add, delete)))  # type: ignore[arg-type]
+    groups: list[list[str]] = [[]]
+    for name in shape:
+        if name is None:
+            groups.append([])
+        else:
+            groups[-1].append(name)
+    *changed, assumed, absent = groups
+    update = Update(*map(dict.fromkeys, changed))  # type: ignore[arg-type]
     before = {name: None if name in absent else value for name in assumed}
     no_paths: Any = None  # the conditions name attributes, so nothing is to be resolved
     return _rendered(update, STORED if is_stored else NOT_STORED, before, no_paths)[0]

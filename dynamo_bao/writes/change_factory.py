@@ -44,10 +44,10 @@ from dynamo_bao.session.session import Session
 from dynamo_bao.session.settings import DEFAULT_SETTINGS
 from dynamo_bao.session.state import (
     LOADED,
+    PENDING,
     Instance,
     ModelMapper,
     State,
-    Status,
     changed_names,
     identity_of,
     instance_dict,
@@ -189,7 +189,7 @@ def saving_of(instance: Instance, condition: ConditionLike, force_reindex: bool)
     session, transaction = write_scope_of(state, "save")
     checked = EMPTY if condition is None else checked_condition(mapper, condition)
     is_explicit = condition is not None or force_reindex
-    if state.status is Status.PENDING:
+    if state.status is PENDING:
         if not (state.assigned or is_explicit):
             return None
         if force_reindex or transaction is not None or needs_known(schema, state.assigned or ()):
@@ -231,16 +231,17 @@ def _conditioned(change: SaveChange) -> None:
     """Makes a save in a transaction require that the changed fields are still stored as they were loaded."""
     stored_item, fields = change.stored_item, change.subject.schema.fields
     assert stored_item is not None
-    changes = dict(change.changes)
+    changes, item = dict(change.changes), stored_item.item
     assumed: dict[str, AttributeValue | None] = {}
     for name, value in changes.items():
         field = fields[name]
         attribute = str(field.attribute)
         if type(value) is Parts:
-            changes[name] = value.conditioned(stored_item.item.get(attribute))
+            changes[name] = value.conditioned(item.get(attribute))
         elif not (field.auto_update or type(value) in _RELATIVE):
-            assumed[attribute] = stored_item.item.get(attribute)
-    change.changes, change.assumed = changes, {**assumed, **change.assumed}
+            assumed[attribute] = item.get(attribute)
+    change.changes = changes
+    change.assumed = {**assumed, **change.assumed} if change.assumed else assumed
 
 
 _RELATIVE = frozenset((CounterDelta, SetDelta))
@@ -255,12 +256,11 @@ def _changes(
     accepted = {} if loaded is None else loaded.accepted
     if len(accepted) < len(names):
         accepted = {**accepted, **schema.accept_all(values, [name for name in names if name not in accepted])}
-    for name, value in accepted.items():
-        if not (isinstance(values[name], set) and values[name] == value):
-            values[name] = value
     changes: dict[str, object] = {}
     for name in names:
         field, value = schema.fields[name], accepted[name]
+        if not isinstance(value, set) or values[name] != value:
+            values[name] = value
         if loaded is not None and isinstance(field, _COMPARED):
             value = _difference(instance, field, value, loaded)
         changes[name] = value

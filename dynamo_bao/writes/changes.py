@@ -11,6 +11,7 @@ import logging
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from operator import is_
 from typing import Any
 
 from attrs import NOTHING
@@ -30,13 +31,14 @@ from dynamo_bao.errors import (
 from dynamo_bao.mapping.codec import ABSENT, STATE
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import LoadedSnapshot, StoredItem
+from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.state import (
+    LOADED,
     Instance,
     ModelMapper,
     State,
@@ -379,32 +381,39 @@ class SaveChange(Change):
             self.session._instances.expire(self.mapper, self.subject.identity)
 
     def apply_locally(self) -> Any:
-        assert self.stored_item is not None  # a transaction loads what it changes
-        item = applied(self.subject.schema, self.stored_item.item, self.changes, self.stored_item)
+        instance, session, stored_item = self.instance, self.session, self.stored_item
+        assert stored_item is not None  # a transaction loads what it changes
+        item = applied(self.subject.schema, stored_item.item, self.changes, stored_item)
         assert item is not None
-        state: State = instance_dict(self.instance)[STATE]
-        if state.status is Status.LOADED:
-            merge_item(self.instance, item, self.unsaved, self._differing())
+        state: State = instance_dict(instance)[STATE]
+        if state.status is LOADED:
+            merge_item(instance, item, self.unsaved, self._differing())
         else:  # it is applied again after `revert`
-            merge_item(self.instance, item)
-        if self.session is not None and state.session is self.session:
-            self.session._instances.pin(self.instance)
-        return self.instance
+            merge_item(instance, item)
+        if session is not None and state.session is session:
+            session._instances.pin(instance)
+        return instance
 
     def _differing(self) -> Collection[str] | None:
         """The fields whose values in the loaded instance may differ from those after the change."""
-        loaded, schema = self.stored_item, self.subject.schema
-        names = loaded.differing if isinstance(loaded, LoadedSnapshot) else None
+        names = None if self.stored_item is None else self.stored_item.differing
         if names is None:
             return None
-        values = instance_dict(self.instance)
-        changes = self.changes
-        differing = [] if names.keys() <= changes.keys() else [name for name in names if name not in changes]
-        for name, value in changes.items():
-            # The instance has the accepted value already. Only documents may come back in another form.
-            if value is not values.get(name, ABSENT) or schema.fields[name] in schema.documents:
-                differing.append(name)
-        return differing
+        values, changes, schema = instance_dict(self.instance), self.changes, self.subject.schema
+        # The instance has the accepted values already. Only documents may come back in another form.
+        if (
+            names.keys() <= changes.keys()
+            and schema.document_names.isdisjoint(changes)
+            and all(map(is_, map(values.get, changes), changes.values()))
+        ):
+            return ()
+        return [
+            name
+            for name in names.keys() | changes.keys()
+            if name not in changes
+            or changes[name] is not values.get(name, ABSENT)
+            or name in schema.document_names
+        ]
 
     def revert(self) -> None:
         unload(self.instance, consistent=True, keep_changes=True, names=self.unsaved)
@@ -412,7 +421,7 @@ class SaveChange(Change):
     def on_commit(self) -> None:
         state: State = instance_dict(self.instance)[STATE]
         if (
-            state.status is Status.LOADED
+            state.status is LOADED
             and not RELATIVE_KINDS.isdisjoint(map(type, self.changes.values()))
             and any(map(is_relative, self.changes.values()))
         ):

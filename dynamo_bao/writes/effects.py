@@ -29,14 +29,15 @@ def applied(
     for name, change in changes.items():
         field = fields[name]
         attribute = str(field.attribute)
-        before = item.pop(attribute, None)
         if type(change) is Parts:
-            after = _document_after(schema, field, change, before)
+            after = _document_after(schema, field, change, item.get(attribute))
         else:
             if type(change) in RELATIVE_KINDS and loaded is not None:
                 change = absolute(field, change, loaded.values.get(name))
             after = None if change is None else field.to_dynamo(change)
-        if after is not None:
+        if after is None:
+            item.pop(attribute, None)
+        else:
             item[attribute] = after
     return item
 

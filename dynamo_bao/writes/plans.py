@@ -203,19 +203,16 @@ def plan_update(
         condition, assumed: what else must hold of the stored item.
         reindex: whether all index and iteration keys and all guards are written again. It needs `stored_item`.
     """
-    for value in changes.values():
-        if type(value) is Parts:
-            break
-    else:
-        return _plan_update(subject, changes, stored_item, condition, assumed, reindex, MAX_PATHS)
+    plan = _plan_update(subject, changes, stored_item, condition, assumed, reindex, MAX_PATHS)
     for max_paths in _FEWER_PATHS:
+        update = plan.actions[plan.main].update
+        if update is None or not update.parts or not plan.main_action.is_long(subject.schema):
+            break
         plan = _plan_update(subject, changes, stored_item, condition, assumed, reindex, max_paths)
-        if not plan.main_action.is_long(subject.schema):
-            return plan
-    return _plan_update(subject, changes, stored_item, condition, assumed, reindex, 1)
+    return plan
 
 
-_FEWER_PATHS = (MAX_PATHS, 40, 15, 5)
+_FEWER_PATHS = (40, 15, 5, 1)
 """Numbers of paths to try, one after the other, until the expressions are short enough."""
 
 

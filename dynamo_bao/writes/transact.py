@@ -156,8 +156,10 @@ def plan_transaction(writes: TransactionWrites) -> TransactionPlan:
         table = changes[number].item_ref[0]
         for place, action in enumerate(plan.actions):
             origin: ActionRef = new_namedtuple(ActionRef, (number, place))
-            member = members.setdefault((table, action.key), planned := PlannedAction(action, [origin]))
-            if member is planned:
+            spot = table, action.key
+            member = members.get(spot)
+            if member is None:
+                members[spot] = PlannedAction(action, [origin])
                 continue
             if member.action.kind == action.kind == "Put":
                 claim = plan.constraints[place] or ("key", None)

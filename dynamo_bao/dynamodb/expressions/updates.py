@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import Factory
-
 from dynamo_bao.dynamodb.document_diff import Edit, begins_with, part_at, same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders
@@ -64,7 +62,7 @@ class PartChange:
         return edit.is_relative or same_stored(stored, edit.value)
 
 
-@define
+@define(init=False)
 class Update:
     """Changes of one item by stored attribute name; rendered in a repeatable order.
 
@@ -76,11 +74,25 @@ class Update:
         parts: the changes at paths.
     """
 
-    set_: Item = Factory(dict)
-    remove: dict[str, None] = Factory(dict)
-    add: dict[str, AttributeValue] = Factory(dict)
-    delete: dict[str, AttributeValue] = Factory(dict)
-    parts: list[PartChange] = Factory(list)
+    set_: Item
+    remove: dict[str, None]
+    add: dict[str, AttributeValue]
+    delete: dict[str, AttributeValue]
+    parts: list[PartChange]
+
+    def __init__(
+        self,
+        set_: Item | None = None,
+        remove: dict[str, None] | None = None,
+        add: dict[str, AttributeValue] | None = None,
+        delete: dict[str, AttributeValue] | None = None,
+        parts: list[PartChange] | None = None,
+    ) -> None:
+        self.set_ = {} if set_ is None else set_
+        self.remove = {} if remove is None else remove
+        self.add = {} if add is None else add
+        self.delete = {} if delete is None else delete
+        self.parts = [] if parts is None else parts
 
     def put(self, attribute: str, value: AttributeValue | None) -> None:
         """Sets `attribute`, or removes it if `value` is None."""
