@@ -6,12 +6,14 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from dynamo_bao import CommitError, WriteOutcomeUnknownError, init_models, run_with_batch_context
 from dynamo_bao.dynamodb.thread_pool import ThreadPool
+from dynamo_bao.dynamodb.transport.messages import Clock
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.session.session import Session
 from tests.support import paths
@@ -31,11 +33,13 @@ class Table:
     Attributes:
         together: how many updates have to wait for their replies at the same time.
         answers: by id, how the next update is answered instead of as usual.
+        on_wait: called instead of waiting before a second attempt.
     """
 
     def __init__(self) -> None:
         self.together = len(IDS)
         self.answers: dict[str, Answer] = {}
+        self.on_wait: Callable[[], object] = list
         self._names = {number: f"Org {number}" for number in IDS}
         self._arrived = threading.Condition()
         self._count = 0
@@ -51,14 +55,19 @@ class Table:
         with self._arrived:
             self._count += 1
             self._arrived.notify_all()
-            if self._count <= self.together:
-                assert self._arrived.wait_for(lambda: self._count >= self.together, PATIENCE)
+        if self._count <= self.together:
+            assert self.wait_for(self.together)
         answer = self.answers.pop(number, None)
         if answer is not None:
             answer(served, number)
             return
         self._names[number] = body["ExpressionAttributeValues"][":v0"]["S"]
         served.send(reply({"Attributes": _item(number, self._names[number]), "ConsumedCapacity": {}}))
+
+    def wait_for(self, count: int) -> bool:
+        """Waits until a number of updates has arrived since the commit began. Returns whether they came."""
+        with self._arrived:
+            return self._arrived.wait_for(lambda: self._count >= count, PATIENCE)
 
     def commit(self, session: Session, name: str) -> None:
         """Changes all items."""
@@ -90,17 +99,25 @@ def server(table: Table) -> Iterator[HttpServer]:
         yield server
 
 
-@pytest.fixture
-def session(server: HttpServer, table: Table) -> Iterator[Session]:
-    """A session whose manager has open connections, because it has committed once."""
+@contextmanager
+def connected(server: HttpServer, table: Table, read_timeout: float | None = None) -> Iterator[Session]:
+    """A session whose manager has open connections, because it has committed."""
+    wire = lean_wire(server.url(), read_timeout=read_timeout)
+    transport = RetryingTransport(wire, Clock(sleep=lambda _: table.on_wait()))
     with (
-        init_models(models=[Org], transport=RetryingTransport(lean_wire(server.url())), table_name="t"),
-        run_with_batch_context() as session,
+        init_models(models=[Org], transport=transport, table_name="t"),
+        run_with_batch_context(deadline=10 * PATIENCE) as session,
     ):
         table.commit(session, "First")
         table.commit(session, "Second")
         yield session
         session.rollback()
+
+
+@pytest.fixture
+def session(server: HttpServer, table: Table) -> Iterator[Session]:
+    with connected(server, table) as session:
+        yield session
 
 
 def names() -> list[str]:
@@ -129,12 +146,17 @@ def test_a_refused_write_is_told_beside_the_others(session: Session, table: Tabl
     assert [org.org_id for org in caught.value.not_done] == ["b"]
 
 
+def damaged(served: Served, _: str) -> None:
+    """Answers with another item, and the status of a success."""
+    served.send(reply({"Attributes": _item("x", "X"), "ConsumedCapacity": {}}))
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         lambda served, _: served.send(refusal("ThrottlingException")),
         lambda served, _: served.send(reply({}, "500 Internal Server Error")),
-        lambda served, _: served.send(reply({"Attributes": _item("x", "X"), "ConsumedCapacity": {}})),
+        damaged,
         lambda served, _: served.close(),
     ],
     ids=["throttled", "failed", "damaged", "lost"],
@@ -149,6 +171,37 @@ def test_a_second_attempt_follows_as_after_any_request(
     assert names() == [f"Third {number}" for number in IDS]
     updates = [request for request in server.asked[before:] if request.operation == "UpdateItem"]
     assert len(updates) == len(IDS) + 1
+
+
+@pytest.mark.parametrize("number", IDS)
+def test_the_wait_for_a_second_attempt_delays_no_other_write(
+    session: Session, table: Table, number: str
+) -> None:
+    done: list[int] = []
+
+    def wait() -> None:
+        assert session.last_commit is not None
+        done.append(len(session.last_commit.done))
+
+    table.answers[number], table.on_wait = damaged, wait
+    table.commit(session, "Third")
+    assert done == [len(IDS) - 1]
+    assert names() == [f"Third {number}" for number in IDS]
+
+
+def test_a_silent_server_is_asked_again(server: HttpServer, table: Table) -> None:
+    """Long before the deadline of the commit, as after any request."""
+    was_asked_again: list[bool] = []
+
+    def stay_silent(served: Served, _: str) -> None:
+        was_asked_again.append(table.wait_for(len(IDS) + 1))
+        served.close()
+
+    with connected(server, table, read_timeout=0.3) as session:
+        table.answers["c"] = stay_silent
+        table.commit(session, "Third")
+        assert names() == [f"Third {number}" for number in IDS]
+    assert was_asked_again == [True]
 
 
 def test_an_interrupt_leaves_what_was_sent_unknown(

@@ -76,7 +76,16 @@ def _no_client() -> ClientHandle:
     raise AssertionError("a client was made")
 
 
-def lean_wire(url: str, clock: Callable[[], float] = time.time, ca_bundle: str | None = None) -> DirectSender:
+def lean_wire(
+    url: str,
+    clock: Callable[[], float] = time.time,
+    ca_bundle: str | None = None,
+    read_timeout: float | None = None,
+) -> DirectSender:
     """A direct sender to a server, without a client."""
     manner = ResolvedEndpoint(f"{url}/", "us-east-1", "dynamodb", "test")
-    return DirectSender(BotocoreSender(_no_client), lambda: AlwaysValid(manner, KEYS, ca_bundle), clock)
+    return DirectSender(
+        BotocoreSender(_no_client, read_timeout=read_timeout),
+        lambda: AlwaysValid(manner, KEYS, ca_bundle),
+        clock,
+    )

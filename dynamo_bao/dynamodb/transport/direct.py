@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -239,8 +240,9 @@ class DirectSender:
         if started is None:
             return None
         connection, failure = started
-        exchange = StartedExchange(connections, connection, data, end_time, most, failure)
-        request.started = route, body, skew, exchange
+        answer_of = partial(self._answer_to_started, route, body, skew, end_time)
+        exchange = StartedExchange(connections, connection, data, end_time, most, failure, answer_of)
+        request.started = route.resolved_endpoint.url, exchange
         return exchange
 
     def can_start(self, number: int) -> bool:
@@ -249,11 +251,10 @@ class DirectSender:
         return route is not None and route.is_still_valid() and route.connections.idle_count >= number
 
     def attempt(self, request: Request, seconds: float) -> dict[str, object]:
-        end_time = time.monotonic() + seconds
         if request.started is not None:
-            (route, body, skew, exchange), request.started = request.started, None
-            reply = _reply_of(exchange, route.resolved_endpoint.url)
-            return self._answer_to(route, request, body, skew, end_time, self._send, reply)
+            (url, exchange), request.started = request.started, None
+            return _answer_of(exchange, request, url)
+        end_time = time.monotonic() + seconds
         route = self._route
         if route is None or not route.is_still_valid():
             route = self._renewed_endpoint(route)
@@ -271,6 +272,18 @@ class DirectSender:
         skew = self._skew
         reply = send(route, request, body, skew, end_time)
         return self._answer_to(route, request, body, skew, end_time, send, reply)
+
+    def _answer_to_started(
+        self,
+        route: DirectEndpoint,
+        body: bytes,
+        skew: float,
+        end_time: float,
+        request: Request,
+        reply: HttpReply,
+    ) -> dict[str, object]:
+        """`_answer_to` for a request that `start` has sent."""
+        return self._answer_to(route, request, body, skew, end_time, self._send, reply)
 
     def _answer_to(
         self,
@@ -471,8 +484,8 @@ def _lease(connections: Connections, url: str, request: Request, data: bytes, en
         raise connection_error_from(url, error) from error.__cause__
 
 
-def _reply_of(exchange: StartedExchange, url: str) -> HttpReply:
+def _answer_of(exchange: StartedExchange, request: Request, url: str) -> dict[str, object]:
     try:
-        return exchange.reply()
+        return exchange.answer(request)
     except (NotConnected, ReplyLost) as error:
         raise connection_error_from(url, error) from error.__cause__

@@ -571,6 +571,11 @@ class Connections:
         return self.exchange_on(self._connect(end_time), request, end_time, max_body_bytes)
 
     @property
+    def read_seconds(self) -> float:
+        """The most seconds in which nothing arrives."""
+        return self._read_seconds
+
+    @property
     def idle_count(self) -> int:
         """How many connections are idle."""
         return len(self._idle)

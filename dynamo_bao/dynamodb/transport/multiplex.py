@@ -12,14 +12,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from dynamo_bao.dynamodb.transport.http import (
-    REQUEST_TIMEOUT,
-    Connection,
-    Connections,
-    HttpReply,
-    ReplyLost,
-)
+from dynamo_bao.dynamodb.transport.http import REQUEST_TIMEOUT, Connection, Connections, HttpReply
 from dynamo_bao.dynamodb.transport.messages import Request, Transport
+from dynamo_bao.runtime.foreign_errors import is_foreign
 
 
 class StartedExchange:
@@ -27,60 +22,88 @@ class StartedExchange:
 
     Args:
         connections, connection: where it was sent.
-        request, end_time, max_body_bytes: see `Connections.lease`.
+        data, end_time, max_body_bytes: the request; see `Connections.lease`.
         failure: the error of sending it.
+        answer_of: checks the reply to a request, and returns its members.
     """
 
-    __slots__ = ("_arguments", "_connection", "_connections", "_failure", "_reply")
+    __slots__ = (
+        "_answer",
+        "_answer_of",
+        "_arguments",
+        "_connection",
+        "_connections",
+        "_failure",
+        "_reply",
+        "end_time",
+    )
 
     def __init__(
         self,
         connections: Connections,
         connection: Connection,
-        request: bytes,
+        data: bytes,
         end_time: float,
         max_body_bytes: int,
         failure: Exception | None,
+        answer_of: Callable[[Request, HttpReply], dict[str, object]],
     ) -> None:
         self._connections = connections
         self._connection = connection
-        self._arguments = request, end_time, max_body_bytes
+        self._arguments = data, end_time, max_body_bytes
         self._failure = failure
+        self._answer_of = answer_of
         self._reply: HttpReply | None = None
+        self._answer: dict[str, object] | None = None
+        self.end_time: float = min(end_time, time.monotonic() + connections.read_seconds)
 
     def fileno(self) -> int:
         """The file descriptor on which the reply arrives; -1 if the request could not be sent."""
         return self._connection.fileno()
 
-    @property
-    def end_time(self) -> float:
-        """The time when it must be over, in seconds of `time.monotonic`."""
-        return self._arguments[1]
-
     def close(self) -> None:
         """Closes its connection, so that the reply is lost."""
         self._connection.close()
 
-    def receive(self) -> int:
-        """Reads the reply, and returns its status; 0 if that failed. `reply` then returns or raises the outcome."""
+    def give_up(self) -> None:
+        """Has `receive` fail at once, because no reply came until `end_time`."""
+        data, _, max_body_bytes = self._arguments
+        self._arguments = data, self.end_time, max_body_bytes
+
+    def receive(self, request: Request) -> bool:
+        """Reads the reply, and checks it if it reports a success. `answer` then returns or raises the outcome.
+
+        Returns:
+            Whether it is a success that passed the check.
+        """
         try:
             self._reply = self._connections.exchange_on(self._connection, None, *self._arguments[1:])
-        except ReplyLost as error:
+            if self._reply.status == _SUCCESS:
+                self._answer = self._answer_of(request, self._reply)
+        except Exception as error:
+            if is_foreign(error):
+                raise
             self._failure = error
-            return 0
-        return self._reply.status
+        return self._answer is not None
 
-    def reply(self) -> HttpReply:
-        """The reply; see `Connections.lease`."""
+    def answer(self, request: Request) -> dict[str, object]:
+        """The members of the checked reply.
+
+        Raises:
+            NotConnected, ReplyLost: see `Connections.lease`.
+            Exception: the error of the check, or the one that the reply reports.
+        """
         if self._reply is None and self._failure is None:
-            self.receive()
+            self.receive(request)
         if self._failure is not None:
             raise self._failure
+        if self._answer is not None:
+            return self._answer
         assert self._reply is not None
         if self._reply.status != REQUEST_TIMEOUT:
-            return self._reply
+            return self._answer_of(request, self._reply)
         self._reply.settle(False)
-        return self._connections.renewed(*self._arguments)
+        return self._answer_of(request, self._connections.renewed(*self._arguments))
 
 
 T = TypeVar("T")
@@ -111,7 +134,7 @@ def answered(
     at_once: int,
     on_start: Callable[[int], object],
 ) -> dict[int, T]:
-    """Sends requests, and calls the sender of each one whose reply reports a success.
+    """Sends requests, and calls the sender of each one whose reply is a success.
 
     Args:
         start: sends a request; the first attempt of its sender then only reads the reply.
@@ -137,20 +160,26 @@ def answered(
                     poller.register(exchange, select.POLLIN)
             if not waiting:
                 return results
-            for file in _readable(poller, waiting):
+            for file in _ready(poller, waiting):
                 number, exchange = waiting[file]
                 poller.unregister(file)
-                status = exchange.receive()
+                is_success = exchange.receive(requests[number])
                 del waiting[file]
-                if status == _SUCCESS:
+                if is_success:
                     results[number] = calls[number]()
     finally:
         for _, exchange in waiting.values():  # an exception ends all of them
             exchange.close()
 
 
-def _readable(poller: select.poll, waiting: dict[int, tuple[int, StartedExchange]]) -> list[int]:
-    """The exchanges on which something arrives. All of them if nothing arrives in time, which ends them."""
+def _ready(poller: select.poll, waiting: dict[int, tuple[int, StartedExchange]]) -> list[int]:
+    """The exchanges on which something arrives. If nothing does, those whose time is over, which are given up."""
     end_time = min(exchange.end_time for _, exchange in waiting.values())
     events = poller.poll(max(0.0, end_time - time.monotonic()) * 1000)
-    return [file for file, _ in events] or list(waiting)
+    if events:
+        return [file for file, _ in events]
+    current_time = time.monotonic()
+    late_files = [file for file, (_, exchange) in waiting.items() if exchange.end_time <= current_time]
+    for file in late_files:
+        waiting[file][1].give_up()
+    return late_files
