@@ -72,6 +72,7 @@ def test_attributes_follow_the_conventions(
     embedded: Manager, provider: TracerProvider, exporter: InMemorySpanExporter
 ) -> None:
     """Server, region, status, capacity of each table and index are there; a size is only a batch's."""
+    assert embedded.client.meta.region_name  # the client is made, so requests have an address
     otel.instrument(embedded, provider)
     Org.create(org_id="acme", name="Acme")
     with run_with_batch_context():

@@ -36,8 +36,8 @@ class Post(Model, prefix="rcp", name="RcPost"):
 
 MODELS = [User, Post]
 
-ITEM = 1.0
-"""What the embedded engine counts for an item of a batch; DynamoDB counts half of it for eventual reads."""
+ITEM = 0.5
+"""What an eventual read of a small item costs."""
 
 pytestmark = pytest.mark.usefixtures("manager", "posts")
 

@@ -80,7 +80,7 @@ def test_02_pages(user: User) -> None:
     """It has pages, here of one and two, descending."""
     first = user.query_posts(limit=1, direction="DESC")
     assert ids(first) == ["post 2"]
-    second = user.query_posts(limit=2, direction="DESC", start_key=first.last_evaluated_key)
+    second = user.query_posts(limit=3, direction="DESC", start_key=first.last_evaluated_key)
     assert ids(second) == ["post 1", "post 0"]
     assert second.last_evaluated_key is None
 
