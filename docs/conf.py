@@ -12,6 +12,7 @@ import dynamo_bao  # noqa: E402
 
 project = "dynamo_bao"
 author = "the authors of dynamo_bao"
+copyright = "the authors of dynamo_bao"
 version = release = dynamo_bao.__version__
 extensions = [
     "myst_parser",
@@ -29,7 +30,6 @@ nitpick_ignore_regex = [(r"py:\w+", ".*")]  # types in signatures, of Python and
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_class_signature = "separated"
 napoleon_use_rtype = False
 napoleon_use_ivar = True
 
@@ -42,8 +42,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
-html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
 
 copybutton_prompt_text = "$ "
 copybutton_copy_empty_lines = False
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"  # no output

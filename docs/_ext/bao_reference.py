@@ -141,21 +141,67 @@ class Errors(Generated):
     lines = staticmethod(error_sections)
 
 
+COMMA = "\ue000"
+"""Stands for ", " in a field list, which would take the word before it as a type."""
+
+
+LONGEST_WORD = 14
+"""How many characters a name in a table may have before it can break."""
+
+
 def prepare(app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]) -> None:
     """Changes what Napoleon or reStructuredText would misread in a docstring.
 
     These are the stars of ``**parts``, which would begin bold text; the first colon of an attribute's docstring, which
-    would end its type; and a heading of arguments with further words.
+    would end its type; a heading of arguments with further words; and two attributes that share a description.
     """
     lines[:] = [re.sub(r"(?<![\w`*\\])\*\*(?=\w)", r"\\*\\*", line) for line in lines]
     lines[:] = [re.sub(r"^Args \(.+\):$", "Args:", line) for line in lines]
+    if "Attributes:" in lines:
+        start = lines.index("Attributes:")
+        lines[start:] = [
+            match[1].replace(", ", COMMA) + line[match.end() :]
+            if (match := re.match(r"( {4}\w+(?:, \w+)+)(?=: )", line))
+            else line
+            for line in lines[start:]
+        ]
     if what in ("attribute", "data", "property") and lines:
         lines[0] = lines[0].replace(": ", " – ")  # noqa: RUF001
+
+
+def with_commas(app: Sphinx, document: nodes.document) -> None:
+    """Writes the commas between attributes that share a description."""
+    for text in list(document.findall(nodes.Text)):
+        if COMMA in text:
+            text.parent.replace(text, nodes.Text(text.replace(COMMA, ", ")))
+
+
+def signature(
+    app: Sphinx, what: str, name: str, item: object, options: object, arguments: str | None, returned: str | None
+) -> tuple[str, str | None] | None:
+    """Leaves out a class's arguments if Python knows no names of them."""
+    has_no_names = arguments in ("(*args, **kwargs)", "(*args: Any, **kwargs: Any)")
+    return ("", None) if what in ("class", "exception") and has_no_names else None
+
+
+def with_breaks(app: Sphinx, document: nodes.document) -> None:
+    """Lets the long names in tables break after an underscore or a point, so that no column is cut."""
+    for entry in document.findall(nodes.entry):
+        for code in entry.findall(nodes.literal):
+            parts = re.findall(r"[^_.]*[_.]+|[^_.]+", code.astext())
+            if len(code.astext()) > LONGEST_WORD and len(parts) > 1:
+                breaks = [nodes.raw("", "<wbr>", format="html") for _ in parts]
+                pairs = zip(map(nodes.Text, parts), breaks, strict=True)
+                code.children = []
+                code.extend([node for pair in pairs for node in pair][:-1])
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Adds the directives."""
     app.connect("autodoc-process-docstring", prepare, priority=400)
+    app.connect("autodoc-process-signature", signature)
+    app.connect("doctree-read", with_commas)
+    app.connect("doctree-read", with_breaks)
     app.add_directive("bao-fields", Fields)
     app.add_directive("bao-commands", CommandLine)
     app.add_directive("bao-error-tree", Errors)
