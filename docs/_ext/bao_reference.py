@@ -177,7 +177,13 @@ def with_commas(app: Sphinx, document: nodes.document) -> None:
 
 
 def signature(
-    app: Sphinx, what: str, name: str, item: object, options: object, arguments: str | None, returned: str | None
+    app: Sphinx,
+    what: str,
+    name: str,
+    item: object,
+    options: object,
+    arguments: str | None,
+    returned: str | None,
 ) -> tuple[str, str | None] | None:
     """Leaves out a class's arguments if Python knows no names of them."""
     has_no_names = arguments in ("(*args, **kwargs)", "(*args: Any, **kwargs: Any)")
