@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from functools import partial
 from operator import attrgetter
@@ -121,7 +121,7 @@ class Transaction:
             self.rollback_to()
             raise
         write_side.invalidate(self.session, (*collected, *changes))
-        self._confirm({change.item_ref for change in changes})
+        self._confirm(self._changes_by_item)
 
     def _write(self, changes: list[write_side.Change]) -> None:
         """Writes one change for each item, all of them or none."""
@@ -148,7 +148,7 @@ class Transaction:
         translated.objects = tuple(change.result for change in changes)
         return translated
 
-    def _confirm(self, written: set[object]) -> None:
+    def _confirm(self, written: Container[object]) -> None:
         """Updates memory to the stored items, then runs the hooks. It raises the first error of a hook.
 
         Args:

@@ -313,11 +313,12 @@ def identity_of(instance: Instance) -> Identity:
     state: State = values[STATE]
     mapper, key, primary_id = state.mapper, state.key, state.primary_id
     assert mapper is not None and key is not None and primary_id is not None
-    key_values = (
-        {name: values[name] for name in names}
-        if len(names := mapper.schema.key_names) > 1
-        else {names[0]: values[names[0]]}
-    )
+    names = mapper.schema.key_names
+    if len(names) == 1:
+        (name,) = names
+        key_values = {name: values[name]}
+    else:
+        key_values = {name: values[name] for name in names}
     identity: Identity = new_namedtuple(Identity, (key, primary_id, key_values))
     return identity
 

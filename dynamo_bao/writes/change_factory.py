@@ -231,16 +231,18 @@ def _conditioned(change: SaveChange) -> None:
     """Makes a save in a transaction require that the changed fields are still stored as they were loaded."""
     stored_item, fields = change.stored_item, change.subject.schema.fields
     assert stored_item is not None
-    changes, item = dict(change.changes), stored_item.item
+    item = stored_item.item
+    parts: dict[str, Parts] = {}
     assumed: dict[str, AttributeValue | None] = {}
-    for name, value in changes.items():
+    for name, value in change.changes.items():
         field = fields[name]
         attribute = str(field.attribute)
         if type(value) is Parts:
-            changes[name] = value.conditioned(item.get(attribute))
+            parts[name] = value.conditioned(item.get(attribute))
         elif not (field.auto_update or type(value) in _RELATIVE):
             assumed[attribute] = item.get(attribute)
-    change.changes = changes
+    if parts:
+        change.changes = {**change.changes, **parts}
     change.assumed = {**assumed, **change.assumed} if change.assumed else assumed
 
 

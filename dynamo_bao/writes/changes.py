@@ -56,9 +56,10 @@ from dynamo_bao.session.state import (
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.writes.actions import NOTHING_ASSUMED, STORED, Action, Assumed, WritePlan
 from dynamo_bao.writes.document_changes import Parts
-from dynamo_bao.writes.effects import RELATIVE_KINDS, applied, is_relative
+from dynamo_bao.writes.effects import applied, is_relative
 from dynamo_bao.writes.executor import VERSIONS
 from dynamo_bao.writes.plans import (
+    RELATIVE_KINDS,
     ItemRef,
     plan_create,
     plan_delete,

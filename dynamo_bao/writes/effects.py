@@ -12,7 +12,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem, form_of
 from dynamo_bao.writes.document_changes import Parts, left_by
-from dynamo_bao.writes.plans import CounterDelta, SetDelta
+from dynamo_bao.writes.plans import RELATIVE_KINDS, CounterDelta, SetDelta
 
 
 def applied(
@@ -54,10 +54,6 @@ def _document_after(
             model=schema.name,
             field=field.name,
         ) from None
-
-
-RELATIVE_KINDS = frozenset((CounterDelta, SetDelta, Parts))
-"""The kinds of changes that can be relative."""
 
 
 def is_relative(change: Any) -> bool:

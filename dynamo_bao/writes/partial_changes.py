@@ -63,7 +63,7 @@ def accepted_changes(schema: Schema, changes: Mapping[Any, Any]) -> dict[str, ob
             deltas[name] = value
         else:
             values[name] = value
-    accepted = schema.accept_all(values, values)
+    accepted = schema.accept_all(values, values) if values else {}
     accepted.update(deltas)
     for name, group in edits.items():
         accepted[name] = Parts(tuple(group), FieldShape(schema.fields[name]))

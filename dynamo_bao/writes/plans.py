@@ -185,6 +185,10 @@ class SetDelta:
     removed: frozenset[Any]
 
 
+RELATIVE_KINDS = frozenset((CounterDelta, SetDelta, Parts))
+"""The kinds of changes that can be relative."""
+
+
 def plan_update(
     subject: ItemRef,
     changes: Mapping[str, object],
@@ -204,9 +208,11 @@ def plan_update(
         reindex: whether all index and iteration keys and all guards are written again. It needs `stored_item`.
     """
     plan = _plan_update(subject, changes, stored_item, condition, assumed, reindex, MAX_PATHS)
+    update = plan.actions[plan.main].update
+    if update is None or not update.parts:
+        return plan
     for max_paths in _FEWER_PATHS:
-        update = plan.actions[plan.main].update
-        if update is None or not update.parts or not plan.main_action.is_long(subject.schema):
+        if not plan.main_action.is_long(subject.schema):
             break
         plan = _plan_update(subject, changes, stored_item, condition, assumed, reindex, max_paths)
     return plan
@@ -238,8 +244,7 @@ def _plan_update(
         update.remove[NO_ATTRIBUTE] = None
     before = stored_item.item if stored_item is not None else key.as_item()
     check_update_size(schema.name, subject.identity.primary_id, before, update)
-    main = Action("Update", key, draft.condition, None, update, assumed)
-    return _finished(draft, main)
+    return _finished(draft, Action("Update", key, draft.condition, None, update, assumed))
 
 
 def _put_derived(
@@ -280,20 +285,20 @@ def _put_fields(
     fields, update = subject.schema.fields, draft.update
     for name, value in changes.items():
         field, kind = fields[name], type(value)
-        if kind is CounterDelta:
-            _require_counter(subject, name, stored_item)
-            _put_delta(draft, field, value, stored_item)
-        elif kind is SetDelta:
-            _put_members(draft, field, value, stored_item)
-        elif kind is Parts:
-            item = None if stored_item is None else stored_item.item
-            _put_parts(draft, subject, field, value, item, _share_of_paths(changes, max_paths))
-        else:
+        if kind not in RELATIVE_KINDS:
             stored = None if value is None else field.to_dynamo(value)
             if stored is None:
                 update.remove[str(field.attribute)] = None
             else:
                 update.set_[str(field.attribute)] = stored
+        elif kind is CounterDelta:
+            _require_counter(subject, name, stored_item)
+            _put_delta(draft, field, value, stored_item)
+        elif kind is SetDelta:
+            _put_members(draft, field, value, stored_item)
+        else:
+            item = None if stored_item is None else stored_item.item
+            _put_parts(draft, subject, field, value, item, _share_of_paths(changes, max_paths))
 
 
 def _share_of_paths(changes: Mapping[str, object], max_paths: int) -> int:

@@ -184,9 +184,9 @@ def _merged(first: Action, second: Action) -> Action:
 
 
 def _check_size(combined: TransactionPlan) -> None:
-    actions = [member.action for member in combined.members]
-    if len(actions) * MAX_ITEM_BYTES <= MAX_TRANSACTION_BYTES:  # an item is never larger
+    if len(combined.members) * MAX_ITEM_BYTES <= MAX_TRANSACTION_BYTES:  # an item is never larger
         return
+    actions = [member.action for member in combined.members]
     if len(actions) > MAX_TRANSACTION_ACTIONS:
         raise TransactionTooLargeError(
             f"The transaction has {len(actions)} actions (items, checks and guards of unique values); DynamoDB takes "

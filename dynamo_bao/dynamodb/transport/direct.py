@@ -159,10 +159,8 @@ class DirectEndpoint:
 
     def head(self, operation: str, body: bytes, clock_seconds: float) -> bytes:
         """The head of a request; see `headers` for the arguments."""
-        lines = [
-            f"{name}: {value}\r\n" for name, value in self.headers(operation, body, clock_seconds).items()
-        ]
-        return f"{self.request_prefix}{''.join(lines)}\r\n".encode("latin-1")
+        lines = "\r\n".join(map(": ".join, self.headers(operation, body, clock_seconds).items()))
+        return f"{self.request_prefix}{lines}\r\n\r\n".encode("latin-1")
 
     def _request_prefix(self) -> str:
         host = {"Host": self.connections.origin.name, "Accept-Encoding": "identity"}

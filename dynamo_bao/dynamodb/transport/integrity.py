@@ -20,10 +20,10 @@ _BINARY_MARK = re.compile(rb'"BS?"')  # one search for both takes half the time 
 
 def check_length_and_crc(headers: Mapping[str, str], body: bytes, operation: str) -> None:
     """Raises `DataFormatError` if the length or the CRC of `body` differs from its headers."""
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    if "content-encoding" in headers and headers["content-encoding"].lower() != "identity":
         return
     length = headers.get("content-length")
-    if length is not None and length.isdigit() and int(length) != len(body):
+    if length is not None and length != str(len(body)) and length.isdigit() and int(length) != len(body):
         raise DataFormatError(f"{operation}: the reply has {len(body)} bytes, but its header says {length}.")
     checksum = headers.get("x-amz-crc32")
     if checksum is not None and str(zlib.crc32(body)) != checksum.strip():
