@@ -37,6 +37,8 @@ from tests.support.programs import node
 
 BAO = "from dynamo_bao.cli.main import main; main(prog_name='bao')"
 SUITES = {"docs/how-to/testing.md": 9}
+WIDEST = 88
+"""How many columns of a program a page shows on a screen without moving it."""
 TYPED = ("docs/start/", "docs/tutorial/")
 """The folders of the pages whose readers type the blocks into Python."""
 RUN_ELSEWHERE = {"docs/how-to/shared-tables.md"}
@@ -216,6 +218,16 @@ def test_every_block_is_well_formed(page: str) -> None:
     for block in blocks_of(page):
         assert block.language in CHECKS, f"{block.place} has the language {block.language!r}"
         CHECKS[block.language](block.code)
+
+
+@pytest.mark.parametrize("page", [page for page in all_pages() if page.startswith("docs/")])
+def test_programs_are_not_wider_than_their_page(page: str) -> None:
+    """No line of a Python block is cut at the right."""
+    for block in blocks_of(page):
+        for number, line in enumerate(block.code.splitlines(), block.line + 1):
+            assert block.language != "python" or len(line) <= WIDEST, (
+                f"{page}:{number} has {len(line)} columns"
+            )
 
 
 @pytest.mark.defect(56)
