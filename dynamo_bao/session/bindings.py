@@ -153,25 +153,23 @@ def innermost_value(kind: str) -> Any:
     return None if link is None else link.value
 
 
-def visible_links(top: Link, owner: ExecutionContext) -> dict[str, Link]:
-    """The innermost link of each kind that code of `owner` sees, in one walk.
+def visible_values(top: Link, owner: ExecutionContext) -> dict[str, Any]:
+    """The innermost bound object of each kind that code of `owner` sees, in one walk.
 
     Args:
         top: the innermost link, as `top_link` returns it.
         owner: the owner of the running code.
     """
-    links: dict[str, Link] = {}
+    values: dict[str, Any] = {}
     link: Link | None = top
     while link is not None:
         link_owner = link.owner
         if (
-            link.kind not in links
-            and (link_owner is None or link_owner is owner or link_owner.runs_as is owner)
-            and link.entry() is not None
-        ):  # `is_seen_by` without a call, because every save comes here
-            links[link.kind] = link
+            link_owner is owner or link_owner is None or link_owner.runs_as is owner
+        ) and link.entry() is not None:  # `is_seen_by` without a call, because every save comes here
+            values.setdefault(link.kind, link.value)
         link = link.parent
-    return links
+    return values
 
 
 def bound_values(kind: str) -> list[Any]:

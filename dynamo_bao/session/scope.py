@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import TenantMismatchError
@@ -18,7 +19,7 @@ from dynamo_bao.session.bindings import (
     chain,
     innermost,
     top_link,
-    visible_links,
+    visible_values,
 )
 from dynamo_bao.session.context import current_session
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context, threads
@@ -124,29 +125,29 @@ def write_scope_of(state: State, operation: str) -> tuple[Session | None, Collec
     Raises:
         TenantMismatchError: if the current tenant is not the instance's.
     """
-    mapper, session, owner, links = state.mapper, state.session, None, _NO_LINKS
+    mapper, session, owner, values = state.mapper, state.session, None, _NO_VALUES
     assert mapper is not None
     top = top_link() if "IPython" in sys.modules else _top()
     if top is not None:
         owner = current_execution_context()
-        links = visible_links(top, owner)
+        values = visible_values(top, owner)
     if not isinstance(session, Session) or session._ownership.is_closed:
-        session = links[SESSION].value if SESSION in links else None
+        session = values.get(SESSION)
     if session is not None:
         ownership: SessionOwnership = session._ownership
         if ownership.owner is not owner or ownership.is_closed or ownership.flushing is not None:
             ownership.check(owner)
     elif type(mapper.database.policy) is not AllowDirect:  # it needs no description of the call
         mapper.database.policy.outside(_call_text(mapper.schema.name, operation, state.primary_id))
-    tenant = links[TENANT].value if TENANT in links else None
+    tenant = values.get(TENANT)
     if type(tenant) is not str and (tenant or resolvers or mapper.database.requires_tenant):
         tenant = tenant_for(mapper.database, operation, owner)
     if tenant != state.tenant:
         _require_tenant(state, tenant, operation)
-    return session, links[TRANSACTION].value if TRANSACTION in links else None
+    return session, values.get(TRANSACTION)
 
 
-_NO_LINKS: Mapping[str, Link] = {}
+_NO_VALUES: Mapping[str, Any] = {}
 
 
 def check_tenant(instance: Instance, operation: str) -> None:
@@ -189,9 +190,8 @@ def surroundings() -> tuple[Session | None, Collecting | None]:
     top = top_link() if "IPython" in sys.modules else _top()
     if top is None:
         return None, None
-    links = visible_links(top, current_execution_context())
-    session, transaction = links.get(SESSION), links.get(TRANSACTION)
-    return None if session is None else session.value, None if transaction is None else transaction.value
+    values = visible_values(top, current_execution_context())
+    return values.get(SESSION), values.get(TRANSACTION)
 
 
 class _Unshared:
