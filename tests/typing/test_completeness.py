@@ -20,6 +20,7 @@ OF_UNTYPED_BASES = {
 
 def test_all_types_are_written_down(tmp_path: Path) -> None:
     """pyright infers no type of an attribute, a parameter or a result. The remedy is an annotation."""
+    interpreters = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     result = subprocess.run(
         [
             *(sys.executable, "-m", "pyright", "--verifytypes", "dynamo_bao", "--ignoreexternal"),
@@ -29,7 +30,11 @@ def test_all_types_are_written_down(tmp_path: Path) -> None:
         text=True,
         check=False,
         cwd=tmp_path,  # a folder without settings
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PATH": interpreters,
+        },  # pyright asks the first python of PATH
     )
     report = json.loads(result.stdout)["typeCompleteness"]
     assert Path(report["moduleRootDirectory"]) == ROOT / "dynamo_bao"
