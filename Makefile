@@ -156,6 +156,7 @@ bench: $(READY) $(BENCH_READY) engines  ## speed beside boto3, PynamoDB, dyntast
 	$(BIN)/python -m benchmarks.objects
 	$(BIN)/python -m benchmarks.writes
 	$(BIN)/python -m benchmarks.bulk
+	$(BIN)/python -m benchmarks.embedded
 	$(BIN)/python -m benchmarks.rounds
 
 profile: $(READY)  ## where the CPU of each operation goes, and through how many modules a call travels
