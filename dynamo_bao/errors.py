@@ -44,7 +44,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 # The warnings can be imported from here as well.
-from dynamo_bao.warning_types import (
+from dynamo_bao.runtime.warning_types import (
     BatchContextWarning as BatchContextWarning,
     ConfigurationWarning as ConfigurationWarning,
     ModelFileWarning as ModelFileWarning,

@@ -32,7 +32,7 @@ iterations and searches; `models.late` loads them."""
 # or some modules at the top of the package.
 ROOMS: dict[str, tuple[str, ...]] = {
     "runtime": ("runtime",),
-    "ground": ("errors", "warning_types", "config", "policy"),
+    "ground": ("errors", "config", "policy"),
     "dynamodb": ("dynamodb",),
     "fields": ("fields",),
     "mapping": ("mapping",),

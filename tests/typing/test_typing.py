@@ -37,7 +37,7 @@ Checker = Callable[[Path], Faults]
 TYPED = ("fields", "operators", "relations", "settings", "tables-and-tenants", "tracing", "transactions")
 PAGES = {
     "README.md": "readme.py",
-    "dynamo_bao/guide.md": "guide.py",
+    "dynamo_bao/cli/guide.md": "guide.py",
     **{f"docs/reference/{name}.md": f"page_{name}.py" for name in TYPED},
 }
 EXAMPLES = {

@@ -147,4 +147,4 @@ def test_guide_prints_the_essentials(bao: Project) -> None:
     result = bao("guide")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith("# dynamo_bao: the essentials\n")
-    assert result.stdout == files("dynamo_bao").joinpath("guide.md").read_text(encoding="utf-8")
+    assert result.stdout == files("dynamo_bao.cli").joinpath("guide.md").read_text(encoding="utf-8")
