@@ -77,7 +77,7 @@ class IdentityMap:
                 self._evict_one()
 
     def setdefault(self, key: ItemKey, instance: Instance) -> Instance:
-        """The instance for `key`. Holds `instance` strongly if there is none, or if it is the one."""
+        """The instance for `key`. If the map has no other instance for the key, it holds `instance` strongly."""
         cached = self.get(key)
         if cached is not None and cached is not instance:
             return cached

@@ -14,7 +14,7 @@ FILES = ("pyproject.toml", "setup.cfg", "README.md", "CHANGELOG.md", "CONTRIBUTI
 
 
 def copy_all(project: Path, folder: Path) -> None:
-    """Copies the folders and files, in place of what is there."""
+    """Copies the folders and files. Older copies are replaced."""
     caches = shutil.ignore_patterns("__pycache__", "_build", "node_modules")
     for name in FOLDERS:
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -72,7 +72,9 @@ class Block:
 def all_pages() -> tuple[str, ...]:
     """Every page of the documentation, and the guide in the package, as paths from the folder of the project."""
     pages = [path for path in DOCS.rglob("*.md") if "_build" not in path.parts]
-    return tuple(sorted(str(path.relative_to(ROOT)) for path in (*pages, *ROOT.glob("dynamo_bao/cli/guide.md"))))
+    return tuple(
+        sorted(str(path.relative_to(ROOT)) for path in (*pages, *ROOT.glob("dynamo_bao/cli/guide.md")))
+    )
 
 
 @cache

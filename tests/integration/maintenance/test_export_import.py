@@ -370,7 +370,7 @@ def test_of_many_lines_exactly_those_that_are_taken_are_refused(manager: Manager
 
 
 def test_a_unique_value_that_no_key_holds_is_told_by_the_check(manager: Manager, file: Path) -> None:
-    """Lines that cannot be stored are told before the first is stored."""
+    """An import reports all lines that cannot be stored before it stores the first line."""
     file.write_text(f'{{"name": "a"}}\n{{"name": "b", "email": "{"x" * 3000}"}}\n')
     (finding,) = [
         finding for step in check_lines(manager.repository(Account), None, file) for finding in step.found

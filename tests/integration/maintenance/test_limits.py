@@ -1,4 +1,4 @@
-"""Jobs that consume no more capacity units a second than they are told to."""
+"""Jobs with a limit consume at most that many capacity units a second."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class View:
     # --- records ------------------------------------------------------------------------------------------
 
     def get(self, key: Mapping[str, Value]) -> Record | None:
-        """The record with a key; None if there is none."""
+        """The record with a key, or None if no item has this key."""
         partition = self._partitions.get(self.partition_of(key))
         return None if partition is None else partition.records.get(self.sort_key_of(key))
 

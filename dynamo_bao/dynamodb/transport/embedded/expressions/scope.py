@@ -67,7 +67,7 @@ class Scope:
 
 
 def value_at(item: Item, path: Path) -> Value | None:
-    """The value at a path; None if there is none.
+    """The value at a path, or None if the item has no value there.
 
     >>> value_at({"a": {"L": [{"S": "x"}]}}, ("a", 0))
     {'S': 'x'}
