@@ -15,43 +15,13 @@ import pytest
 from dynamo_bao.dynamodb.transport.embedded.engine import EmbeddedEngine
 from tests.support.engines import Engines
 from tests.support.plugin import ready_or_refused
-from tests.support.two_engines import TwoEngines
+from tests.support.two_engines import TwoEngines, table_request
 
 HISTORIES = int(os.environ.get("BAO_EXAMPLES", "20"))
 STEPS = 25
 TABLE = "histories"
-SCHEMA = {
-    "TableName": TABLE,
-    "BillingMode": "PAY_PER_REQUEST",
-    "KeySchema": [
-        {"AttributeName": "pk", "KeyType": "HASH"},
-        {"AttributeName": "sk", "KeyType": "RANGE"},
-    ],
-    "AttributeDefinitions": [
-        {"AttributeName": name, "AttributeType": kind}
-        for name, kind in (("pk", "S"), ("sk", "N"), ("g", "S"), ("n", "N"))
-    ],
-    "GlobalSecondaryIndexes": [
-        {
-            "IndexName": "gsi",
-            "KeySchema": [
-                {"AttributeName": "g", "KeyType": "HASH"},
-                {"AttributeName": "n", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["x"]},
-        }
-    ],
-    "LocalSecondaryIndexes": [
-        {
-            "IndexName": "lsi",
-            "KeySchema": [
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "n", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "ALL"},
-        }
-    ],
-}
+INCLUDED = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["x"]}
+SCHEMA = table_request(TABLE, "N", INCLUDED, {"ProjectionType": "ALL"})
 SCALARS: list[dict[str, Any]] = [
     *({"S": text} for text in ("", "a", "ab", "b", "é")),
     *({"N": text} for text in ("0", "1", "2", "-1", "10", "1.5", "100000000000000000001")),

@@ -38,6 +38,40 @@ COUNT: Final = "1 validation error detected: "
 KIND: Final = re.compile(r"Invalid \w+Expression: ")
 
 
+def table_request(
+    name: str, sort_key: str, global_projection: dict[str, Any], local_projection: dict[str, Any]
+) -> dict[str, Any]:
+    """The request that makes a table with two indexes.
+
+    Args:
+        name: the name of the table.
+        sort_key: the type of its sort key, ``"S"`` or ``"N"``.
+        global_projection, local_projection: what each index holds.
+    """
+
+    def keys(partition: str, sort: str) -> list[dict[str, str]]:
+        return [
+            {"AttributeName": partition, "KeyType": "HASH"},
+            {"AttributeName": sort, "KeyType": "RANGE"},
+        ]
+
+    types = {"pk": "S", "sk": sort_key, "g": "S", "n": "N"}
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": keys("pk", "sk"),
+        "AttributeDefinitions": [
+            {"AttributeName": attribute, "AttributeType": kind} for attribute, kind in types.items()
+        ],
+        "GlobalSecondaryIndexes": [
+            {"IndexName": "gsi", "KeySchema": keys("g", "n"), "Projection": global_projection}
+        ],
+        "LocalSecondaryIndexes": [
+            {"IndexName": "lsi", "KeySchema": keys("pk", "n"), "Projection": local_projection}
+        ],
+    }
+
+
 class TwoEngines:
     """Both engines, each asked in turn.
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from dynamo_bao.testing.local_server import LocalServer
@@ -16,18 +14,15 @@ from tests.compat.interop.javascript import HERE, JavaScript, run_program
 from tests.compat.interop.python import Python
 from tests.compat.interop.scenarios import SCENARIOS, WITHOUT_TENANT, carry_out
 from tests.compat.interop.test_both_ways import ACME, seen
+from tests.support.local_server import client_of, local_server
 from tests.support.patience import PATIENCE
 from tests.support.plugin import refuse
 
 
 @pytest.fixture
 def server() -> Iterator[LocalServer]:
-    with LocalServer(port=0) as local_server:
-        thread = threading.Thread(target=local_server.serve_forever)
-        thread.start()
-        yield local_server
-        local_server.shutdown()
-        thread.join(PATIENCE)
+    with local_server() as running_server:
+        yield running_server
 
 
 @pytest.fixture
@@ -43,13 +38,7 @@ def javascript(server: LocalServer, tmp_path: Path) -> Iterator[JavaScript]:
 
 @pytest.fixture
 def python(server: LocalServer, loaded_models: dict[str, type[Any]]) -> Iterator[Python]:
-    client = boto3.client(
-        "dynamodb",
-        endpoint_url=server.url,
-        region_name="us-east-1",
-        aws_access_key_id="dummy",
-        aws_secret_access_key="dummy",
-    )
+    client = client_of(server)
     side = Python(loaded_models.values(), client=client, deadline=PATIENCE)
     yield side
     side.close()

@@ -9,18 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from dynamo_bao.cli.local import LOCAL_TEXT
 from dynamo_bao.testing.local_server import LocalServer
+from tests.support.local_server import client_of, local_server
 from tests.support.patience import PATIENCE
 
 TABLE = {
@@ -34,23 +33,13 @@ BAO = [sys.executable, "-c", "from dynamo_bao.cli.main import main; main(prog_na
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalServer]:
-    with LocalServer(port=0) as local_server:
-        thread = threading.Thread(target=local_server.serve_forever)
-        thread.start()
-        yield local_server
-        local_server.shutdown()
-        thread.join(PATIENCE)
+    with local_server() as running_server:
+        yield running_server
 
 
 @pytest.fixture(scope="module")
 def client(server: LocalServer) -> Iterator[Any]:
-    dynamodb = boto3.client(
-        "dynamodb",
-        endpoint_url=server.url,
-        region_name="eu-north-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="thing",
-    )
+    dynamodb = client_of(server, "eu-north-1")
     dynamodb.create_table(**TABLE)
     yield dynamodb
     dynamodb.close()

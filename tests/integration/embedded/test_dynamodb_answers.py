@@ -12,43 +12,13 @@ import pytest
 
 from tests.support.engines import Engines
 from tests.support.plugin import ready_or_refused
-from tests.support.two_engines import TwoEngines, fault_of
+from tests.support.two_engines import TwoEngines, fault_of, table_request
 
 Requests = list[tuple[str, dict[str, Any]]]
 TABLE = "answers"
 T = {"TableName": TABLE}
-TABLE_REQUEST = {
-    **T,
-    "BillingMode": "PAY_PER_REQUEST",
-    "KeySchema": [
-        {"AttributeName": "pk", "KeyType": "HASH"},
-        {"AttributeName": "sk", "KeyType": "RANGE"},
-    ],
-    "AttributeDefinitions": [
-        {"AttributeName": name, "AttributeType": kind}
-        for name, kind in (("pk", "S"), ("sk", "S"), ("g", "S"), ("n", "N"))
-    ],
-    "GlobalSecondaryIndexes": [
-        {
-            "IndexName": "gsi",
-            "KeySchema": [
-                {"AttributeName": "g", "KeyType": "HASH"},
-                {"AttributeName": "n", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }
-    ],
-    "LocalSecondaryIndexes": [
-        {
-            "IndexName": "lsi",
-            "KeySchema": [
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "n", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["x"]},
-        }
-    ],
-}
+INCLUDED = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["x"]}
+TABLE_REQUEST = table_request(TABLE, "S", {"ProjectionType": "KEYS_ONLY"}, INCLUDED)
 VALUES: dict[str, Any] = {
     ":v": {"N": "1"},
     ":two": {"N": "2"},
