@@ -142,9 +142,7 @@ class Transaction:
             None if reason is None else change.translate_error(reason)
             for change, reason in zip(changes, error.errors, strict=True)
         ]
-        translated = write_side.transaction_failed(
-            [f"{change.operation} {change.subject}" for change in changes], errors
-        )
+        translated = write_side.transaction_failed([change.label for change in changes], errors)
         translated.objects = tuple(change.result for change in changes)
         return translated
 

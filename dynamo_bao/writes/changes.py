@@ -185,6 +185,11 @@ class Change:
     def on_commit(self) -> None:
         """Called after a transaction was committed. Values that are not known for certain are read again."""
 
+    @property
+    def label(self) -> str:
+        """The operation with the model and key of the item, for errors."""
+        return f"{self.operation} {self.subject}"
+
     def translate_error(self, error: BaoError) -> BaoError:
         """The error to raise for an error of the write."""
         return error

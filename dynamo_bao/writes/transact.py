@@ -81,7 +81,7 @@ class TransactionWrites:
 
     def error(self, errors: dict[int, BaoError]) -> TransactionError:
         """The error of the transaction, from the errors of its writes by their numbers."""
-        names = [f"{change.operation} {change.subject}" for change in self.changes]
+        names = [change.label for change in self.changes]
         return transaction_failed(names, [errors.get(number) for number in range(len(names))])
 
     def __str__(self) -> str:
