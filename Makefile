@@ -20,7 +20,7 @@ SEED ?= 1
 MINUTES ?= 120
 PATHS_TESTS := tests/integration tests/compat/parity --ignore tests/integration/cli --ignore tests/integration/maintenance
 
-.PHONY: help demo serve orders orders-api test long reliability paths json parity interop javascript test-minimum test-graphene release-check mutants bench profile check lint types docs docs-serve format engines clean
+.PHONY: help demo serve orders orders-api shop shop-api test long reliability paths json parity interop javascript test-minimum test-graphene release-check mutants bench profile check lint types docs docs-serve format engines clean
 
 help:  ## this list
 	@$(PYTHON) -c "import re; [print(f'{name:14}{text}') for name, text in re.findall(r'^([a-z-]+):.*?## +(.*)', open('Makefile', encoding='utf-8').read(), re.M)]"
@@ -66,6 +66,12 @@ orders: $(EXAMPLES_READY)  ## the orders of two shops as web pages in Flask, on 
 
 orders-api: $(EXAMPLES_READY)  ## the same for programs in FastAPI, on http://127.0.0.1:5000/docs
 	$(BIN)/python -m examples.orders serve --fastapi
+
+shop: $(EXAMPLES_READY)  ## the shop of the tutorial in Flask, on http://127.0.0.1:5000; it prints requests to send
+	$(BIN)/python -m examples.shop
+
+shop-api: $(EXAMPLES_READY)  ## the same in FastAPI
+	$(BIN)/python -m examples.shop --fastapi
 
 engines: $(READY)  ## fetch the DynamoDB engines that the tests run on
 	$(BIN)/python -m tests.support.fetch_engines

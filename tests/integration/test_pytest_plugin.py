@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,6 @@ from tests.support.server import free_port
 
 pytest_plugins = ["pytester"]
 
-ROOT = Path(__file__).parent.parent.parent
 
 MODELS = """
     from dynamo_bao import Index, Model, PrimaryKey, RelatedField
@@ -268,15 +266,3 @@ def test_mistakes_of_the_configuration_are_told(inside: pytest.Pytester) -> None
             ".*bao_models names pathlib, which defines no model.*",
         ]
     )
-
-
-def test_the_example_suite_passes() -> None:
-    """The application that the documentation points to has a suite that runs as it stands."""
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "examples/tested_app"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    assert "5 passed" in result.stdout, result.stdout
