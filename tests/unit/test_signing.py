@@ -14,13 +14,14 @@ from botocore.credentials import Credentials
 from hypothesis import given, strategies as st
 
 from dynamo_bao.dynamodb.transport.sigv4 import (
+    ALGORITHM,
     CONTENT_TYPE,
     KeyedHash,
+    PreparedSignature,
     Scope,
     Signer,
     StaticCredentials,
     scope_of,
-    signature,
     signing_key,
 )
 
@@ -63,8 +64,12 @@ def test_published_requests_have_their_published_signatures(name: str) -> None:
     headers = {"host": "example.amazonaws.com", "x-amz-date": STAMP, **extra}
     lines = "".join(f"{header}:{headers[header]}\n" for header in sorted(headers))
     canonical = f"POST\n/\n\n{lines}\n{';'.join(sorted(headers))}\n{hashlib.sha256(body).hexdigest()}"
-    key = signing_key(SECRET, "20150830", "us-east-1", "service")
-    assert signature(KeyedHash(key), STAMP, SCOPE, canonical) == expected
+    prefix = canonical.removesuffix(hashlib.sha256(body).hexdigest())
+    key = KeyedHash(signing_key(SECRET, "20150830", "us-east-1", "service"))
+    text = f"{ALGORITHM}\n{STAMP}\n{SCOPE}\n"
+    who = StaticCredentials("AKIDEXAMPLE", SECRET)
+    prepared = PreparedSignature(who, SECOND, key, prefix, text, authorization="", headers={}, lines="")
+    assert prepared.signature(body) == expected
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,13 @@ from dynamo_bao.dynamodb.transport.messages import (
 )
 from dynamo_bao.dynamodb.transport.multiplex import StartedExchange
 from dynamo_bao.dynamodb.transport.reply_check import checked, checked_refusal
-from dynamo_bao.dynamodb.transport.sigv4 import CONTENT_TYPE, Credentials, Signer, require_sendable
+from dynamo_bao.dynamodb.transport.sigv4 import (
+    CONTENT_TYPE,
+    Credentials,
+    Signer,
+    lines_of,
+    require_sendable,
+)
 from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint
 from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import BaoError, DataFormatError
@@ -120,8 +126,8 @@ class DirectEndpoint:
             for connections in (self.connections, *self.other_pools.values()):
                 connections.close()
 
-    def signed(self, target: str, body: bytes, clock_seconds: float) -> dict[str, str]:
-        """The headers that sign a request with the current credentials."""
+    def _current_credentials(self) -> Credentials:
+        """The credentials that sign a request now."""
         try:
             credentials = self.credentials()
         except Exception as error:
@@ -135,7 +141,7 @@ class DirectEndpoint:
         if credentials != self.sendable:
             require_sendable(credentials)
             object.__setattr__(self, "sendable", credentials)
-        return self.signer.headers(credentials, target, body, clock_seconds)
+        return credentials
 
     def headers(self, operation: str, body: bytes, clock_seconds: float) -> dict[str, str]:
         """The headers that differ from request to request, signature included.
@@ -146,7 +152,7 @@ class DirectEndpoint:
             clock_seconds: seconds since 1970, by the server's clock.
         """
         target = TARGET + operation
-        headers = self.signed(target, body, clock_seconds)
+        headers = self.signer.headers(self._current_credentials(), target, body, clock_seconds)
         headers["X-Amz-Target"], headers["Content-Length"] = target, str(len(body))
         if self.in_lambda:
             headers.update(trace_headers(os.environ))
@@ -159,15 +165,18 @@ class DirectEndpoint:
 
     def head(self, operation: str, body: bytes, clock_seconds: float) -> bytes:
         """The head of a request; see `headers` for the arguments."""
-        lines = "\r\n".join(map(": ".join, self.headers(operation, body, clock_seconds).items()))
-        return f"{self.request_prefix}{lines}\r\n\r\n".encode("latin-1")
+        prepared = self.signer.prepared(self._current_credentials(), TARGET + operation, clock_seconds)
+        trace_lines = lines_of(trace_headers(os.environ)) if self.in_lambda else ""
+        return (
+            f"{self.request_prefix}Authorization: {prepared.authorization}{prepared.signature(body)}\r\n"
+            f"{prepared.lines}Content-Length: {len(body)}\r\n{trace_lines}\r\n"
+        ).encode("latin-1")
 
     def _request_prefix(self) -> str:
         host = {"Host": self.connections.origin.name, "Accept-Encoding": "identity"}
         for name, value in (*host.items(), *self.constant_headers.items()):
             require_header(name, value)
-        lines = [f"{name}: {value}\r\n" for name, value in {**host, **self.constant_headers}.items()]
-        return f"POST / HTTP/1.1\r\n{''.join(lines)}"
+        return f"POST / HTTP/1.1\r\n{lines_of({**host, **self.constant_headers})}"
 
 
 class DirectSender:

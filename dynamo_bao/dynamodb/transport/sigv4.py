@@ -6,15 +6,16 @@ the secret once a day, and everything that is equal for all requests is computed
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol
 
 from dynamo_bao.dynamodb.transport.messages import RequestOutcome, with_outcome
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.runtime.records import frozen
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _PRINTED: Final = re.compile(r"[!-~]*\Z")
@@ -84,6 +85,15 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     return key
 
 
+def lines_of(headers: Mapping[str, str]) -> str:
+    """Headers as lines of a request.
+
+    >>> lines_of({"Host": "localhost", "Content-Length": "2"})
+    'Host: localhost\\r\\nContent-Length: 2\\r\\n'
+    """
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+
+
 class KeyedHash:
     """HMAC-SHA256 (RFC 2104) with one key. The key is hashed once, so a message takes half the time of `hmac.digest`.
 
@@ -97,9 +107,9 @@ class KeyedHash:
     __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes) -> None:
-        block = key.ljust(hashlib.sha256().block_size, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        block = key.ljust(sha256().block_size, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
 
     def hexdigest(self, message: bytes) -> str:
         """The code of a message, as hexadecimal digits."""
@@ -109,17 +119,34 @@ class KeyedHash:
         return outer.hexdigest()
 
 
-def signature(key: KeyedHash, stamp: str, scope: str, canonical: str) -> str:
-    """The signature of a canonical request.
+@frozen(eq=False)
+class PreparedSignature:
+    """The signatures of one operation's requests within one second. Only the hash of the body differs between them.
 
-    Args:
-        key: the hash of a `signing_key`.
-        stamp: the time of the request, such as ``20150830T123600Z``.
-        scope: ``date/region/service/aws4_request``.
-        canonical: method, path, query, headers, names of headers, and the hash of the body, one per line.
+    Attributes:
+        credentials: the credentials that sign.
+        second: the time of the requests, in seconds since 1970.
+        key: the hash of the signing key.
+        canonical: the canonical request, without the hash of the body.
+        text: the text that is signed, without the hash of the canonical request.
+        authorization: the ``Authorization`` header, without the signature.
+        headers: the other headers that belong to the signature, except ``X-Amz-Target``.
+        lines: these headers and ``X-Amz-Target``, as lines of a request.
     """
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
-    return key.hexdigest(f"{ALGORITHM}\n{stamp}\n{scope}\n{digest}".encode())
+
+    credentials: Credentials
+    second: int
+    key: KeyedHash
+    canonical: str
+    text: str
+    authorization: str
+    headers: dict[str, str]
+    lines: str
+
+    def signature(self, body: bytes) -> str:
+        """The signature of a request with a body, as hexadecimal digits."""
+        canonical = f"{self.canonical}{sha256(body).hexdigest()}"
+        return self.key.hexdigest(f"{self.text}{sha256(canonical.encode()).hexdigest()}".encode())
 
 
 class Signer:
@@ -135,7 +162,7 @@ class Signer:
         self._host = host
         self._region = region
         self._service = service
-        self._stamped = (-1, "")
+        self._prepared: dict[str, PreparedSignature] = {}
         self._keys: dict[tuple[str, str], tuple[str, KeyedHash]] = {}
 
     def headers(self, credentials: Credentials, target: str, body: bytes, now: float) -> dict[str, str]:
@@ -147,32 +174,37 @@ class Signer:
             body: the body of the request.
             now: seconds since 1970, by the server's clock.
         """
-        stamp = self._time(int(now))
+        prepared = self.prepared(credentials, target, now)
+        return {"Authorization": f"{prepared.authorization}{prepared.signature(body)}", **prepared.headers}
+
+    def prepared(self, credentials: Credentials, target: str, now: float) -> PreparedSignature:
+        """The signatures of all requests with a target within a second; see `headers` for the arguments."""
+        second = int(now)
+        prepared = self._prepared.get(target)
+        if prepared is None or prepared.second != second or prepared.credentials != credentials:
+            prepared = self._prepared[target] = self._prepare(credentials, target, second)
+        return prepared
+
+    def _prepare(self, credentials: Credentials, target: str, second: int) -> PreparedSignature:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
         scope, key = self._key(credentials.secret_key, stamp[:8])
         token = credentials.token
-        lines = f"content-type:{CONTENT_TYPE}\nhost:{self._host}\nx-amz-date:{stamp}\n"
-        names = "content-type;host;x-amz-date;x-amz-target"
-        if token:
-            lines += f"x-amz-security-token:{token}\n"
-            names = "content-type;host;x-amz-date;x-amz-security-token;x-amz-target"
-        payload = hashlib.sha256(body).hexdigest()
-        canonical = f"POST\n/\n\n{lines}x-amz-target:{target}\n\n{names}\n{payload}"
-        signed = signature(key, stamp, scope, canonical)
-        headers = {
-            "Authorization": f"{ALGORITHM} Credential={credentials.access_key}/{scope}, "
-            f"SignedHeaders={names}, Signature={signed}",
-            "X-Amz-Date": stamp,
-        }
-        if token:
-            headers["X-Amz-Security-Token"] = token
-        return headers
-
-    def _time(self, second: int) -> str:
-        stamped_second, stamp = self._stamped  # one read, because other threads sign too
-        if second != stamped_second:
-            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-            self._stamped = (second, stamp)
-        return stamp
+        token_line = f"x-amz-security-token:{token}\n" if token else ""
+        token_name = "x-amz-security-token;" if token else ""
+        names = f"content-type;host;x-amz-date;{token_name}x-amz-target"
+        beginning = f"content-type:{CONTENT_TYPE}\nhost:{self._host}\nx-amz-date:{stamp}\n"
+        headers = {"X-Amz-Date": stamp, "X-Amz-Security-Token": token} if token else {"X-Amz-Date": stamp}
+        return PreparedSignature(
+            credentials,
+            second,
+            key,
+            canonical=f"POST\n/\n\n{beginning}{token_line}x-amz-target:{target}\n\n{names}\n",
+            text=f"{ALGORITHM}\n{stamp}\n{scope}\n",
+            authorization=f"{ALGORITHM} Credential={credentials.access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature=",
+            headers=headers,
+            lines=lines_of({**headers, "X-Amz-Target": target}),
+        )
 
     def _key(self, secret: str, date: str) -> tuple[str, KeyedHash]:
         """The scope and the key of a day; those of the last few days and secrets are cached."""
