@@ -9,7 +9,7 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.dynamodb.transport.multiplex import answered, starter_of
 from dynamo_bao.session.ownership import Flushing
-from dynamo_bao.session.rounds import Round, start_round
+from dynamo_bao.session.rounds import Round, round_observers, send_unseen, start_round
 from dynamo_bao.session.session import Session
 
 T = TypeVar("T")
@@ -47,6 +47,9 @@ def send(
     """
     if deadline is None:
         deadline = deadline_of(session, database)
+    if session is None and not (round_observers or database.observers.on_request):
+        database.before_sending()
+        return send_unseen(database, request, deadline, about)
     with round_of(session, database, kind) as current_round:
         current_round.remedy = remedy
         return current_round.send(database, request, deadline, about)
