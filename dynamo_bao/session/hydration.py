@@ -31,7 +31,6 @@ from dynamo_bao.session.state import (
     instance_dict,
     keep_handed,
     new_state,
-    pending_instance,
     set_class,
     set_instance_dict,
     set_status,
@@ -67,8 +66,16 @@ def reached(row: T | InvalidRow) -> T:
 
 def loaded_instance(mapper: ModelMapper, identity: Identity, tenant: str | None, item: ReplyItem) -> Instance:
     """An instance of `mapper`'s model with the values of a stored item."""
-    instance = pending_instance(mapper, identity, tenant, None)
-    hydrate(instance, item)
+    key, primary_id, key_values = identity
+    schema, state = mapper.schema, new_state(mapper, LOADED, tenant, key, primary_id, None)
+    values = _decoded(schema, item, state, key_values)
+    state.raw_item = item
+    if schema.sets_of is not None:
+        _note_sets(state, schema, values)
+    if schema.unsteady:
+        state.handed = remembered(schema, values, item)
+    instance = allocate_instance(mapper.model if state.bad is None else mapper.lazy_class)
+    set_instance_dict(instance, values)
     return instance
 
 
@@ -133,8 +140,12 @@ def hydrate(instance: Instance, item: ReplyItem, *, consistent: bool = False) ->
     _record_item(instance, state, values, item, consistent, local)
 
 
-def _decoded(schema: Schema, item: ReplyItem, state: State, values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a stored item, as a compiled decoder of the model returns them."""
+def _decoded(schema: Schema, item: ReplyItem, state: State, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a stored item, as a compiled decoder of the model returns them.
+
+    Args:
+        values: the values of the key fields, and perhaps others.
+    """
     decode: Any = schema.decode if isinstance(item, dict) else schema.decode_row
     decoded: dict[str, Any] = decode(item, state, values)
     return decoded
