@@ -138,7 +138,7 @@ def test_after_an_exception_at_any_instruction_no_connection_is_out_of_its_pool(
     """Of making a connection, sending, reading and giving back: what a signal's handler raises costs one connection."""
     with http_server(answer) as server:
         pool = pool_to(server)
-        instructions = Instructions("transport/connections")
+        instructions = Instructions("transport/http")
 
         def work() -> None:
             pool.lease(ASKED, time.monotonic() + PATIENCE).settle(believed)

@@ -49,9 +49,16 @@ class Instructions:
     Args:
         modules: parts of the file names of the modules whose instructions count; all of the library's by default.
         without: parts of the file names of modules whose instructions do not count.
+
+    Raises:
+        ValueError: if a part is in no file name, as after a module got another name.
     """
 
     def __init__(self, *modules: str, without: tuple[str, ...] = ()) -> None:
+        files = [str(path) for path in Path(PACKAGE).rglob("*.py")]
+        for part in (*modules, *without):
+            if not any(part in file for file in files):
+                raise ValueError(f"no module of the library has {part!r} in the name of its file")
         self._modules = modules
         self._without = without
         self._countdown = -1
