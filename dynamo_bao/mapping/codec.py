@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from dynamo_bao.dynamodb.document_diff import is_alike
 from dynamo_bao.dynamodb.items import Row
@@ -37,7 +37,17 @@ DecodeRow = Callable[[Row, Any, Mapping[str, Any]], dict[str, Any]]
 Encode = Callable[[Mapping[str, Any]], Item]
 InvalidNames = Callable[[Mapping[str, Any]], list[str]]
 Store = Callable[[dict[str, Any]], Item | None]
-Differing = Callable[[Mapping[str, Any], Item], "dict[str, object] | None"]
+
+
+class Differing(Protocol):
+    """A compiled comparison; see `compile_differing`."""
+
+    def __call__(
+        self, values: Mapping[str, Any], item: Item, accepted: dict[str, object] | None = None, /
+    ) -> dict[str, object] | None:
+        """The fields that differ, by name."""
+        ...
+
 
 _TYPE_READ = re.compile(r"\{([A-Z]+)\}")
 TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "M", "L")
@@ -177,35 +187,42 @@ def compile_differing(model: str, fields: Iterable[Field]) -> Differing:
     """Compiles ``differing(values, item)``: the fields whose value is not the one that decoding gives, with that one.
 
     A value that is not the same, in type too, may still have the same stored form. The function returns None if a
-    field has no value, or cannot read its stored value.
+    field has no value, or cannot read its stored value. A third argument, a dict, gets the values that have certainly
+    changed, and that their fields accept as they are.
     """
     missing: dict[str, AttributeValue] = {}
     names: dict[str, object] = {**NAMES, "_SCALARS": SCALARS, "_is_alike": is_alike, "_missing": missing}
     lines = ["    unequal = {}", "    try:", "        get = item.get"]
     for number, field in enumerate(fields):
         of, attribute = f"values[{field.name!r}]", str(field.attribute)
+        acceptable = acceptable_expr_of(field, "v")
+        note_change = [f"                unequal[{field.name!r}] = w"]
+        if acceptable is not None:
+            note_change += [
+                f"                if accepted is not None and type(w) in _SCALARS and ({acceptable}):",
+                f"                    accepted[{field.name!r}] = v",
+            ]
         stored_missing = _stored_missing(field)
         if stored_missing is None:
             stored, absent = _usual(_decoded(field, "s", number, names)), _absent(field, number, names)
             lines.append(f"        v, s = {of}, get({attribute!r})")
             lines.append(f"        w = {absent} if s is None else {stored}")
-            lines.append(f"        if v is not w and not ({_SAME}): unequal[{field.name!r}] = w")
+            lines += ["        if v is not w:", f"            if not ({_SAME}):", *note_change]
         else:
             missing[attribute] = stored_missing
             stored = _usual(_decoded(field, f"item[{attribute!r}]", number, names))
-            lines.append(f"        if {of} is not {stored}:")
-            lines.append(f"            v, w = {of}, {stored}")
-            lines.append(f"            if not ({_SAME}): unequal[{field.name!r}] = w")
+            lines += [f"        if {of} is not {stored}:", f"            v, w = {of}, {stored}"]
+            lines += [f"            if not ({_SAME}):", *note_change]
     differing: Differing = compiled(
         _DIFFERING.format(lines="\n".join(lines)), f"comparison of {model}", names
     )["differing"]
     return differing
 
 
-_DIFFERING = """def differing(values, item):
+_DIFFERING = """def differing(values, item, accepted=None):
 {lines}
     except KeyError:
-        return None if item.keys() >= _missing.keys() else differing(values, {{**_missing, **item}})
+        return None if item.keys() >= _missing.keys() else differing(values, {{**_missing, **item}}, accepted)
     except Exception as error:
         _require_data_error(error)
         return None

@@ -18,8 +18,10 @@ from dynamo_bao.dynamodb.numbers import number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import DataFormatError, QueryError, ValidationError, message_of, suggestion
 from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.documents import JsonField, to_builtin, to_document
 from dynamo_bao.fields.nested import NestedField
+from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.fields.sets import SetField
@@ -48,6 +50,8 @@ from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema, UniqueC
 from dynamo_bao.mapping.search_text import SearchConfig, field_texts, normalise_term, search_text, spellings
 from dynamo_bao.runtime.records import define
 
+COMPARED_KINDS = (MapField, ListField, NestedField, CounterField, SetField)
+"""The kinds of fields of which a save can send less than the whole value."""
 _ORDERING = frozenset(("<", "<=", ">", ">="))
 
 
@@ -62,6 +66,7 @@ class Schema:
         relation_names: the relation fields.
         has_relations: whether instances remember their peers, because they have a relation in one direction or both.
         documents, document_names: the fields whose values decoding may not give back exactly, and their names.
+        compared_names: the fields of which a save can send less than the whole value: documents, counters, sets.
         unsteady: the fields that fill in values while they decode.
         version_field: the model's `VersionField`, or None.
         indexed_names: the fields in the keys of the indexes.
@@ -96,6 +101,7 @@ class Schema:
     documents: tuple[Field, ...] = field(init=False)
     document_names: frozenset[str] = field(init=False)
     changeable: dict[str, Field] = field(init=False)
+    compared_names: frozenset[str] = field(init=False)
     unsteady: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
     sets_of: Callable[[Mapping[str, Any]], object] | None = field(init=False)
@@ -124,6 +130,7 @@ class Schema:
         self.documents = tuple(f for f in self.fields.values() if not roundtrips_exactly(f))
         self.document_names = frozenset(f.name for f in self.documents)
         self.changeable = {name: f for name, f in self.fields.items() if name not in self.key_names}
+        self.compared_names = frozenset(f.name for f in self.fields.values() if isinstance(f, COMPARED_KINDS))
         self.unsteady = tuple(f for f in self.fields.values() if f.may_fill)
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, SetField))
         self.sets_of = itemgetter(*self.set_names) if self.set_names else None

@@ -84,11 +84,12 @@ class LoadedSnapshot(StoredItem):
 
     Attributes:
         accepted: by field name, the accepted values of changed fields, as far as `changed` needed them.
+        are_unchanged_by_accepting: whether all changed values are accepted as they are.
         differing: the fields whose values are not those that decoding gives, whether they were changed or only
             written otherwise, with the decoded values; None before `changed` was called.
     """
 
-    __slots__ = ("_handed", "accepted", "differing")
+    __slots__ = ("_handed", "accepted", "are_unchanged_by_accepting", "differing")
 
     def __init__(
         self, schema: Schema, keys: Mapping[str, object], item: Item, handed: HandedOutValues | None
@@ -97,13 +98,17 @@ class LoadedSnapshot(StoredItem):
         self._schema, self._keys = schema, keys
         self._values, self._handed = None, handed
         self.accepted: dict[str, object] = {}
+        self.are_unchanged_by_accepting: bool = False
         self.differing: Mapping[str, object] | None = None
 
     def changed(self, current_values: Mapping[str, object]) -> list[str]:
         """The names of the fields whose current value differs from the one that the program got."""
-        fields, handed_values = self._schema.changeable, self._handed or {}
-        differing = self._schema.differing(current_values, self.item)
+        fields, handed_values = self._schema.changeable, self._handed
+        accepted = self.accepted = dict[str, object]()
+        differing = self._schema.differing(current_values, self.item, accepted)
         if differing is None or handed_values:
+            accepted.clear()
+            handed_values = handed_values or {}
             decoded = {name: loaded_value(field, self.item) for name, field in fields.items()}
             differing = {
                 name: value
@@ -111,9 +116,12 @@ class LoadedSnapshot(StoredItem):
                 if name in handed_values or not is_same(current_values.get(name, ABSENT), value)
             }
         self.differing = differing
+        self.are_unchanged_by_accepting = len(accepted) == len(differing)
+        if self.are_unchanged_by_accepting:
+            return list(differing)
         names: list[str] = []
         for name, value in differing.items():
-            if self._differs(fields[name], current_values.get(name, ABSENT), value):
+            if name in accepted or self._differs(fields[name], current_values.get(name, ABSENT), value):
                 names.append(name)
         return names
 

@@ -254,30 +254,41 @@ def _changes(
     instance: Instance, schema: Schema, names: list[str], loaded: LoadedSnapshot | None
 ) -> dict[str, object]:
     """The accepted values of changed fields by name. Counters, sets and documents have differences instead."""
-    values = instance_dict(instance)
     accepted = {} if loaded is None else loaded.accepted
-    if len(accepted) < len(names):
-        accepted = {**accepted, **schema.accept_all(values, [name for name in names if name not in accepted])}
-    changes: dict[str, object] = {}
-    for name in names:
-        field, value = schema.fields[name], accepted[name]
-        if not isinstance(value, set) or values[name] != value:
-            values[name] = value
-        if loaded is not None and isinstance(field, _COMPARED):
-            value = _difference(instance, field, value, loaded)
-        changes[name] = value
+    if loaded is not None and loaded.are_unchanged_by_accepting and schema.compared_names.isdisjoint(names):
+        changes = accepted.copy()
+    else:
+        changes = _differences(instance, schema, names, loaded, accepted)
     for field in schema.auto_updated_fields:
         if field.name not in changes:
             changes[field.name] = field.next_value()
     return changes
 
 
-_COMPARED = (MapField, ListField, NestedField, CounterField, SetField)
-"""Kinds of fields of which a save can send less than the whole value."""
+def _differences(
+    instance: Instance,
+    schema: Schema,
+    names: list[str],
+    loaded: LoadedSnapshot | None,
+    accepted: Mapping[str, object],
+) -> dict[str, object]:
+    """`_changes`, with values that are still to be accepted and compared. The instance gets the accepted values."""
+    values = instance_dict(instance)
+    if len(accepted) < len(names):
+        accepted = {**accepted, **schema.accept_all(values, [name for name in names if name not in accepted])}
+    changes: dict[str, object] = {}
+    for name in names:
+        value = accepted[name]
+        if not isinstance(value, set) or values[name] != value:
+            values[name] = value
+        if loaded is not None and name in schema.compared_names:
+            value = _difference(instance, schema.fields[name], value, loaded)
+        changes[name] = value
+    return changes
 
 
 def _difference(instance: Instance, field: Field, value: Any, loaded: LoadedSnapshot) -> object:
-    """The change of a field of `_COMPARED` with a new value: this value, or its difference to the loaded value."""
+    """The change of one of `Schema.compared_names` with a new value: it, or its difference to the loaded value."""
     if not loaded.is_readable(field):
         return value  # an unreadable value has no difference to it
     handed = loaded.handed_out(field.name)

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -38,7 +39,7 @@ from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.mapping.codec import is_same
 from dynamo_bao.mapping.compiler import compiled, source_of
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import loaded_value
+from dynamo_bao.mapping.snapshots import LoadedSnapshot, form_of, loaded_value
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.constructor import constructor_of
 from tests.property.test_rows import only_row
@@ -129,6 +130,33 @@ def test_no_field_is_asked_about_usual_values(kind: str, options: dict[str, Any]
     assert getattr(thing(thing_id="1", **{kind: None}), kind) is None
 
 
+CHANGED: dict[str, Any] = {
+    "string": "b",
+    "integer": 6,
+    "float": 1.5,
+    "boolean": False,
+    "binary": b"2",
+    "date": date(2020, 1, 2),
+    "uuid": uuid.UUID(int=2),
+}
+"""Other usual values of kinds whose changes are saved whole."""
+
+
+@pytest.mark.parametrize("options", [{}, {"default": None}], ids=["required", "optional"])
+@pytest.mark.parametrize("kind", CHANGED)
+def test_no_field_is_asked_about_a_usual_change(kind: str, options: dict[str, Any]) -> None:
+    """A save knows from the comparison that the field accepts the new value as it is."""
+    make, value = USUAL[kind]
+    schema = schema_of(model(**{kind: make(**options)}))
+    item = {**schema.encode({"thing_id": "1", kind: value}), **KEYS}
+    for new_value in (CHANGED[kind], *([None] if options else [])):
+        loaded = LoadedSnapshot(schema, KNOWN, item, None)
+        change = partial(loaded.changed, {"thing_id": "1", kind: new_value})
+        assert asked(change) == []
+        assert change() == [kind]
+        assert loaded.accepted == {kind: new_value}
+
+
 OF_ANY_KIND = [
     *(value for _, value in USUAL.values()),
     None,
@@ -157,7 +185,12 @@ def test_a_comparison_says_what_comparing_decoded_values_says(kind: str) -> None
         for current in (*OF_ANY_KIND, value):
             decoded = loaded_value(field, stored)
             expected = {} if is_same(current, decoded) else {kind: decoded}
-            assert schema.differing({"thing_id": "1", kind: current}, stored) == expected, current
+            accepted: dict[str, object] = {}
+            assert schema.differing({"thing_id": "1", kind: current}, stored, accepted) == expected, current
+            if accepted:
+                assert accepted == {kind: current} and expected
+                assert is_same(field.accept(current), current)
+                assert form_of(field, current) != form_of(field, decoded)
         assert schema.differing({"thing_id": "1"}, stored) is None
     assert schema.differing({"thing_id": "1", kind: value}, item) == (
         {} if kind != "texts" else {kind: value}
