@@ -13,7 +13,6 @@ Imported with the first reply: it needs a compiled module, which takes time to l
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
@@ -31,6 +30,7 @@ from dynamo_bao.dynamodb.service import (
     Item,
 )
 from dynamo_bao.runtime.foreign_errors import is_foreign
+from dynamo_bao.runtime.process import ForkSafeLock
 
 T = TypeVar("T")
 MAX_PASSED_OVER = 256
@@ -88,7 +88,7 @@ class RowType:
     def __init__(self, attributes: Mapping[str, str | None]) -> None:
         self._attributes = attributes
         self._decoders: dict[str, msgspec.json.Decoder[Any]] | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._passed_over = self._misses = 0
 
     def parsed(self, body: bytes, operation: str) -> dict[str, object] | None:

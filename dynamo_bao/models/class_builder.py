@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -26,7 +25,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.registry import register, repository_of
 from dynamo_bao.models.relationships import Related, get_or_load_related, relation_name
 from dynamo_bao.reads.query import QueryOptions
-from dynamo_bao.runtime.process import this_process
+from dynamo_bao.runtime.process import ForkSafeLock
 from dynamo_bao.runtime.records import LateFields
 from dynamo_bao.session.lazy import make_lazy_class
 from dynamo_bao.session.state import Instance
@@ -141,18 +140,8 @@ def _give_attrs_fields(cls: type[Instance], names: Iterable[str]) -> None:
     )(cls)
 
 
-class _Compiling:
-    """Holds the lock for the compilation of models at first use; a fork child gets a new one."""
-
-    def __init__(self) -> None:
-        self.renew()
-        this_process.after_fork(self.renew)
-
-    def renew(self) -> None:
-        self.lock = threading.RLock()
-
-
-_compiling = _Compiling()
+_compiling = ForkSafeLock()
+"""Held while a model is compiled at its first use."""
 
 
 def schema_of(cls: type[Instance]) -> Schema:
@@ -165,7 +154,7 @@ def schema_of(cls: type[Instance]) -> Schema:
     if schema is not None:
         return schema
     try:
-        with _compiling.lock:
+        with _compiling:
             return cls.__bao_model__.__dict__.get("__bao_schema__") or _compile(cls.__bao_model__)
     except UnresolvedAnnotation as unresolved:
         raise ConfigurationError(

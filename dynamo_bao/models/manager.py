@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging as standard_logging
 import os
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -64,6 +63,7 @@ from dynamo_bao.policy import OnEventLoop, Policy, event_loop_rule
 from dynamo_bao.reads.cursors import cursor_key
 from dynamo_bao.runtime.call_site import calling_line
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.process import ForkSafeLock
 from dynamo_bao.session.bindings import MANAGER, Block
 from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.session.state import Instance
@@ -125,7 +125,7 @@ class Manager:
         self._replaces_others = False
         self.models: ModelNames = ModelNames(self)
         self._naive_datetimes = settings.word("db", "naive_datetimes", NAIVE_WAYS)
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
         self._repositories: dict[type[Instance], Repository[Any]] = {}
         self._takes_all_models = models is None
         self._checked_models: set[type[Instance]] = set()

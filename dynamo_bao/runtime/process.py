@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 
 
@@ -21,17 +22,49 @@ class _Process:
     def __init__(self) -> None:
         self.token: object = object()
         self.lock: threading.Lock = threading.Lock()
+        self.fork_safe_locks: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
         self._after_fork: list[Callable[[], None]] = []
 
     def renew(self) -> None:
         self.token = object()
         self.lock = threading.Lock()
+        for lock in self.fork_safe_locks:
+            lock.renew()
         for callback in self._after_fork:
             callback()
 
     def after_fork(self, callback: Callable[[], None]) -> None:
         """Calls `callback` in every fork child, before any other code runs there."""
         self._after_fork.append(callback)
+
+
+class ForkSafeLock:
+    """A reentrant lock that is free in every fork child. Use it as a context manager.
+
+    A thread of the parent may hold it during the fork. That thread does not exist in the child, and would never release
+    it there.
+
+    >>> lock = ForkSafeLock()
+    >>> with lock, lock:
+    ...     print("held twice by one thread")
+    held twice by one thread
+    """
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self.renew()
+        this_process.fork_safe_locks.add(self)
+
+    def renew(self) -> None:
+        """Replaces the lock by a free one."""
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 this_process: _Process = _Process()
