@@ -98,8 +98,9 @@ long: $(READY) engines javascript  ## the promises that random and many-threaded
 	BAO_REPLIES=10000 BAO_MUTATIONS=100000 $(BIN)/python -m pytest -s tests/integration/test_replies.py --engine moto
 	BAO_INSTRUCTION_STEP=1 $(BIN)/python -m pytest --timeout 0 -s tests/integration/test_interrupts.py --engine moto
 
-reliability: $(READY) engines  ## the tests of the numbered promises, and a table of what they report
-	$(BIN)/python -m pytest -n $(WORKERS) --engine moto,dynoxide --promises
+reliability: $(READY) engines  ## the tests of the numbered promises, for docs/understand/guarantees.md
+	$(BIN)/python -m pytest -n $(WORKERS) --engine moto,dynoxide --promises --promises-to build/promises.json
+	$(BIN)/python -m tests.support.promise_page build/promises.json
 
 paths: $(READY) engines  ## the tests of requests by each way of sending: both, compared, and botocore alone
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --request-path twin $(PATHS_TESTS)

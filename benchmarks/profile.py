@@ -28,8 +28,9 @@ import dynamo_bao
 from benchmarks.contenders import NAMES, OURS
 from benchmarks.measure import ENVIRONMENT
 from benchmarks.operations import ROWS, operations
-from benchmarks.report import PAGE, put_between, table
+from benchmarks.report import PAGE, table
 from benchmarks.server import canned_server
+from tests.support.pages import put_between
 
 BEGIN, END = "<!-- profile: begin (made by `make profile`) -->", "<!-- profile: end -->"
 PROFILED = ("batch_get", "get", "query", "put", "batch_write")

@@ -23,6 +23,7 @@ from benchmarks.figures import (
 from benchmarks.measure import Figures
 from benchmarks.operations import ROWS
 from benchmarks.plot import draw
+from tests.support.pages import put_between
 
 RESULTS = ROOT / "benchmarks" / "results" / "figures.json"
 PAGE = ROOT / "docs" / "understand" / "performance.md"
@@ -205,13 +206,6 @@ def write_page(figures: Figures, page: Path = PAGE) -> None:
     picture = f"![CPU of one operation as a ratio to boto3's client]({page.stem}.svg)"
     put_between(page, BEGIN, END, f"{picture}\n\n{report(figures)}")
     draw(figures, page.with_suffix(".svg"))
-
-
-def put_between(page: Path, begin: str, end: str, text: str) -> None:
-    """Replaces the text between two markers of a page."""
-    head, tail = page.read_text().split(begin)
-    text_after = tail.split(end)[1]
-    page.write_text(f"{head}{begin}\n\n{text}\n\n{end}{text_after}")
 
 
 if __name__ == "__main__":

@@ -146,3 +146,10 @@ def program(page: str) -> str:
         for block in blocks_of(part)
         if block.language == "python" and block.runs and block.file is None
     )
+
+
+def put_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Replaces the text between two markers of a page, as commands do that write figures there."""
+    head, tail = page.read_text(encoding="utf-8").split(begin)
+    text_after = tail.split(end)[1]
+    page.write_text(f"{head}{begin}\n\n{text}\n\n{end}{text_after}", encoding="utf-8")

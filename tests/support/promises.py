@@ -2,13 +2,33 @@
 
 ``@pytest.mark.promise("R13")`` marks a test of a promise of reliability, ``rule(42)`` one of a rule of what sessions
 and instances mean, ``defect(17)`` one of a defect that the JavaScript library has.
+
+``--promises`` runs the tests of promises only, and prints the table. ``--promises-to FILE`` also writes it to a file,
+of which `tests.support.promise_page` makes the page of guarantees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from pathlib import Path
+from typing import TypedDict
 
 import pytest
+
+
+class Report(TypedDict):
+    """What one test of a promise reports.
+
+    Attributes:
+        test: its name, as pytest names it.
+        lines: what it printed.
+    """
+
+    promise: str
+    test: str
+    outcome: str
+    lines: list[str]
+
 
 _PROPERTY = "promise"
 """The property of a test report with the promise that the test holds; it travels from an xdist worker."""
@@ -23,6 +43,9 @@ def promise_of(item: pytest.Item) -> str | None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--promises", action="store_true", help="only the tests of numbered promises, with a table of them"
+    )
+    parser.addoption(
+        "--promises-to", type=Path, metavar="FILE", help="the file to write the table to, as JSON"
     )
 
 
@@ -49,19 +72,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not terminalreporter.config.getoption("--promises"):
         return
     terminalreporter.section("promises")
-    reports = [
-        (promise, report)
+    reports = _reports(terminalreporter)
+    for report in reports:
+        terminalreporter.line(
+            f"{report['promise']:4} {report['outcome']:8} {report['test'].rpartition('::')[2]}"
+        )
+        for line in report["lines"]:
+            terminalreporter.line(f"              {line}")
+    file: Path | None = terminalreporter.config.getoption("--promises-to")
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(reports), encoding="utf-8")
+
+
+def _reports(terminalreporter: pytest.TerminalReporter) -> list[Report]:
+    """The reports of all tests of promises, in the order of these. A file that was skipped as a whole has none."""
+    reports: list[Report] = [
+        {
+            "promise": promise,
+            "test": report.nodeid,
+            "outcome": outcome,
+            "lines": list(filter(None, map(str.strip, report.capstdout.splitlines()))),
+        }
         for outcome in ("passed", "failed", "skipped")
         for report in terminalreporter.stats.get(outcome, [])
-        for name, promise in report.user_properties
+        for name, promise in getattr(report, "user_properties", ())
         if name == _PROPERTY
     ]
-    for promise, report in sorted(reports, key=lambda pair: (pair[0][0], int(pair[0][1:]), pair[1].nodeid)):
-        for line in _lines(promise, report):
-            terminalreporter.line(line)
-
-
-def _lines(promise: str, report: pytest.TestReport) -> Iterator[str]:
-    yield f"{promise:4} {report.outcome:8} {report.nodeid.rpartition('::')[2]}"
-    for line in filter(None, map(str.strip, report.capstdout.splitlines())):
-        yield f"              {line}"
+    return sorted(reports, key=lambda one: (one["promise"][0], int(one["promise"][1:]), one["test"]))

@@ -284,6 +284,7 @@ LIMITED: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("form", LIMITED)
+@pytest.mark.promise("X8")
 def test_a_body_may_be_as_long_as_its_limit(form: str) -> None:
     """To the byte, in whatever form; a longer one is lost, and its connection is given up."""
     with connected(LIMITED[form]) as (_, connections):
