@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import weakref
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import Stored, as_dict_item
@@ -457,6 +457,35 @@ def keep_handed(instance: Instance, names: Collection[str]) -> dict[str, HandedO
     loaded = loaded_of(instance)
     assert loaded is not None
     return {name: BLIND if is_new_set(instance, name) else loaded.handed_out(name) for name in names}
+
+
+class LocalChanges(NamedTuple):
+    """The changes of an instance that were not saved.
+
+    Attributes:
+        values: the changed values by field name.
+        handed: the values that the program got before it changed them.
+    """
+
+    values: dict[str, object]
+    handed: dict[str, HandedOutValue]
+
+
+def local_changes(instance: Instance) -> LocalChanges | None:
+    """The changes of an instance that were not saved. None without any."""
+    if state_of(instance).status not in (Status.LOADED, Status.PENDING):
+        return None
+    names, values = changed_names(instance), instance_dict(instance)
+    if not names:
+        return None
+    return LocalChanges({name: values[name] for name in names}, keep_handed(instance, names))
+
+
+def restore_local_changes(instance: Instance, changes: LocalChanges) -> None:
+    """Gives a pending instance its unsaved changes again."""
+    state = state_of(instance)
+    state.assigned, state.handed = set(changes.values), changes.handed
+    instance_dict(instance).update(changes.values)
 
 
 def is_new_set(instance: Instance, name: str) -> bool:

@@ -40,15 +40,18 @@ from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.state import (
     LOADED,
     Instance,
+    LocalChanges,
     ModelMapper,
     State,
     Status,
     changed_names,
     class_for,
     instance_dict,
+    local_changes,
     mark_deleted,
     mark_missing,
     pending_instance,
+    restore_local_changes,
     revert_to_transient,
     state_of,
     unload,
@@ -482,6 +485,8 @@ class DeleteChange(Change):
     creates_or_deletes: bool = True
     takes_row: bool = True
 
+    _local_changes: LocalChanges | None = None
+
     def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
         return plan_delete(self.subject, stored_item, self.condition, self.assumed)
 
@@ -512,11 +517,15 @@ class DeleteChange(Change):
         return deleted
 
     def apply_locally(self) -> Any:
+        existing = self.instance if self.instance is not None else self._session_instance()
+        self._local_changes = None if existing is None else local_changes(existing)
         self._deleted = self.apply_result(None)
         return self._deleted
 
     def revert(self) -> None:
         unload(self._deleted, consistent=True, keep_changes=False)
+        if self._local_changes is not None:
+            restore_local_changes(self._deleted, self._local_changes)
         if self.stored_item is not None:
             hydrate(self._deleted, self.stored_item.item)
         if self.session is not None:

@@ -207,6 +207,27 @@ def test_unsaved_changes_of_before_survive_a_block_that_fails(manager: Manager) 
     assert User.find(ann.user_id).name == "Anna"
 
 
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("delete", ["the object", "by key"])
+def test_unsaved_changes_survive_a_deletion_that_is_undone(
+    people: tuple[User, User], manager: Manager, inside: bool, delete: str
+) -> None:
+    """The object has them again after the block that fails, and can save them."""
+    with run_with_batch_context() if inside else nullcontext():
+        ann = User.find(people[0].user_id)
+        ann.name = "Anna"
+        with pytest.raises(Stop), transaction():
+            if delete == "the object":
+                ann.delete()
+            else:
+                User.delete(ann.user_id)
+            raise Stop
+        assert ann.changes() == {"name": "Anna"}
+        assert (ann.name, ann.status) == ("Anna", "active")
+        ann.save()
+    assert User.find(ann.user_id).name == "Anna"
+
+
 def test_nothing_to_write_sends_nothing(people: tuple[User, User], wire: Wire) -> None:
     """An empty block, an unchanged object, and create then delete."""
     with transaction():
