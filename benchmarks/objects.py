@@ -71,7 +71,7 @@ def decoding() -> None:
     item = {"user_id": {"S": "1"}, "name": {"S": "Ada"}, "email": {"S": "a@example.com"}, "age": {"N": "36"}}
 
     key_values = {"user_id": "1"}
-    fields = [(field.name, str(field.attribute), field.from_dynamo) for field in schema.fields.values()]
+    fields = [(field.name, field.attribute, field.from_dynamo) for field in schema.fields.values()]
 
     def compiled() -> None:
         for _ in range(100):

@@ -191,7 +191,7 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
     ) -> None:
         self.required = required
         self.default = default
-        self.attribute = attribute
+        self.attribute: str = "" if attribute is None else attribute
         self.doc = doc
         self.read_only = read_only
         self.name = ""

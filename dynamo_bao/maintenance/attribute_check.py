@@ -100,7 +100,7 @@ def lacking_defaults(schema: Schema, item: Item) -> dict[str, Any]:
     absent = {
         field.name: field.missing_value()
         for field in schema.fields.values()
-        if str(field.attribute) not in item and field.name not in schema.key_names
+        if field.attribute not in item and field.name not in schema.key_names
     }
     return {
         name: value
@@ -145,5 +145,5 @@ def _plan(
 
 
 def _as_read(field: Field, item: Item) -> Condition:
-    attribute = str(field.attribute)
+    attribute = field.attribute
     return equality(Attribute(attribute), item.get(attribute))

@@ -55,7 +55,7 @@ class ExaminedItem:
         """The keys of the guards it should have, with their constraints."""
         guards = {}
         for constraint in self.mapper.schema.constraints.values():
-            value = self.loaded.item.get(str(constraint.field.attribute))
+            value = self.loaded.item.get(constraint.field.attribute)
             key = constraint.guard_of(self.subject.tenant, value)
             if key is not None:
                 guards[key] = constraint
@@ -89,7 +89,7 @@ def read_item(mapper: ModelMapper, item: Item) -> ExaminedItem | Finding:
         stated_key = _key_said(schema, tenant, item)
         expected = schema.derived(tenant, identity.primary_id, loaded.values, item)
         names = schema.fields.keys() - loaded.values.keys()
-        bad = {name: item[str(schema.fields[name].attribute)] for name in schema.fields if name in names}
+        bad = {name: item[schema.fields[name].attribute] for name in schema.fields if name in names}
         stored = ExaminedItem(
             mapper, ItemRef(schema, tenant, identity), loaded, _differing(expected, item), bad
         )
@@ -124,7 +124,7 @@ def _key_said(schema: Schema, tenant: str | None, item: Item) -> Key | None:
 
 
 def _names(schema: Schema) -> list[tuple[str, str]]:
-    return [(name, str(schema.fields[name].attribute)) for name in schema.key_names]
+    return [(name, schema.fields[name].attribute) for name in schema.key_names]
 
 
 def _differing(expected: Item, item: Item) -> frozenset[str]:
@@ -218,7 +218,7 @@ class Guard:
             return f"names {whom}, which is no id of the model"
         if owner is None:
             return f"names {whom}, which is not stored"
-        value = owner.get(str(self.constraint.field.attribute))
+        value = owner.get(self.constraint.field.attribute)
         is_its_guard = self.constraint.guard_of(self.tenant, value) == self.key
         return None if is_its_guard else f"names {whom}, which has another value"
 
@@ -228,7 +228,7 @@ class Guard:
             return None
         if owner is None:
             return Action("ConditionCheck", self.owner.key, NOT_STORED)
-        attribute = str(self.constraint.field.attribute)
+        attribute = self.constraint.field.attribute
         return Action(
             "ConditionCheck",
             self.owner.key,
@@ -244,7 +244,7 @@ def read_guard(
     constraints = [
         constraint
         for constraint in (mapper.schema.constraints.values() if mapper is not None else ())
-        if constraint.id == parsed_key.constraint and str(constraint.field.attribute) == parsed_key.attribute
+        if constraint.id == parsed_key.constraint and constraint.field.attribute == parsed_key.attribute
     ]
     if mapper is None or not constraints:
         return None

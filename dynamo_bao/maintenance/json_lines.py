@@ -50,7 +50,7 @@ class LineFormat:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._members = [
-            (f"{_quoted(name)}: ", str(field.attribute), field, _usual(field))
+            (f"{_quoted(name)}: ", field.attribute, field, _usual(field))
             for name, field in schema.fields.items()
         ]
         self._known_attributes = frozenset((*schema.attributes, *DERIVED, PK, SK))
@@ -84,7 +84,7 @@ def line_of(schema: Schema, item: Item) -> bytes:
 
 def _key_values(schema: Schema, item: Item) -> dict[str, AttributeValue]:
     """The stored forms of key fields that are stored in the keys only."""
-    if all(str(schema.fields[name].attribute) in item for name in schema.key_names):
+    if all(schema.fields[name].attribute in item for name in schema.key_names):
         return {}
     parsed_key = parse_partition_key(item[PK]["S"])
     lead = f"{tenant_mark(parsed_key.tenant if parsed_key else None)}{schema.prefix}#"

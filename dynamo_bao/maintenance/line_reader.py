@@ -150,7 +150,7 @@ def _read_values(
 def _columns(schema: Schema) -> tuple[tuple[str, Field, str, bool], ...]:
     """The fields of a model: the name, the field, its attribute, and whether its texts are base64."""
     return tuple(
-        (name, owner, str(owner.attribute), isinstance(owner, BinaryField))
+        (name, owner, owner.attribute, isinstance(owner, BinaryField))
         for name, owner in schema.fields.items()
     )
 
@@ -173,7 +173,7 @@ def _line(
     guards = [
         constraint.guard_key(tenant, item[name])
         for constraint in schema.constraints.values()
-        if (name := str(constraint.field.attribute)) in item
+        if (name := constraint.field.attribute) in item
     ]
     return Line(text, identity, values, item, filled, tuple(guards))
 

@@ -91,7 +91,7 @@ def _careful_decoder(fields: Sequence[Field], keys: Sequence[str]) -> Decode:
     def decode_carefully(item: Item, state: Any, key_values: Mapping[str, object]) -> dict[str, object]:
         values, bad = {STATE: state}, dict[str, AttributeValue]()
         for field in fields:
-            name, attribute = field.name, str(field.attribute)
+            name, attribute = field.name, field.attribute
             if name in exact_values:
                 values[name] = exact_values[name](item.get(attribute), key_values[name])
             elif name in keys:
@@ -111,7 +111,7 @@ def _careful_decoder(fields: Sequence[Field], keys: Sequence[str]) -> Decode:
 
 def loaded_value(field: Field, item: Item) -> object:
     """The value of a field that is not part of the key; `ABSENT` if the field cannot read its stored value."""
-    stored = item.get(str(field.attribute))
+    stored = item.get(field.attribute)
     if stored is None:
         return field.missing_value()
     try:
@@ -194,7 +194,7 @@ def compile_differing(model: str, fields: Iterable[Field]) -> Differing:
     names: dict[str, object] = {**NAMES, "_SCALARS": SCALARS, "_is_alike": is_alike, "_missing": missing}
     lines = ["    unequal = {}", "    try:", "        get = item.get"]
     for number, field in enumerate(fields):
-        of, attribute = f"values[{field.name!r}]", str(field.attribute)
+        of, attribute = f"values[{field.name!r}]", field.attribute
         acceptable = acceptable_expr_of(field, "v")
         note_change = [f"                unequal[{field.name!r}] = w"]
         if acceptable is not None:
@@ -255,7 +255,7 @@ def is_same(value: object, other: object) -> bool:
 
 def row_attributes(fields: Iterable[Field]) -> dict[str, str | None]:
     """The attributes of some fields, each with the type of its values in a row. None means any type."""
-    return {str(field.attribute): _type_of(field) for field in fields}
+    return {field.attribute: _type_of(field) for field in fields}
 
 
 def _type_of(field: Field) -> str | None:
@@ -276,7 +276,7 @@ def _fast_source(fields: Iterable[Field], keys: Sequence[str], names: dict[str, 
     """The source of the fast decoder. After any exception it leaves the item to the careful decoder."""
     entries = [f"{STATE!r}: state"]
     for number, field in enumerate(fields):
-        attribute = str(field.attribute)
+        attribute = field.attribute
         if field.name in keys:
             value = _key_value(field, number, names)
             if rows and not is_its_key(field):
@@ -405,7 +405,7 @@ def _size_check(fields: Collection[Field], lengths: list[str | None]) -> tuple[s
     bounds = [length for length in lengths if length is not None]
     if len(bounds) < len(lengths):
         return "True", ["    if not _is_small(item): return None"]
-    fixed_length = sum(len(str(field.attribute)) for field in fields)
+    fixed_length = sum(len(field.attribute) for field in fields)
     fixed_length += sum(int(length) for length in bounds if length.isdigit())
     room = (MAX_ITEM_BYTES - KEYS_BYTES) // 4 - fixed_length
     return f"{' + '.join(length for length in bounds if not length.isdigit()) or 0} < {room}", []
@@ -478,7 +478,7 @@ def unreadable(model: str, key: str, field: Field, attribute: AttributeValue) ->
     detail = str(cause) if isinstance(cause, BaoError) else type(cause).__name__
     code = "/".join(attribute) if isinstance(attribute, Mapping) else type(attribute).__name__
     error = DataFormatError(
-        f"{model} {key!r}: the stored attribute {str(field.attribute)!r} of type {code} is not what "
+        f"{model} {key!r}: the stored attribute {field.attribute!r} of type {code} is not what "
         f"{type(field).__name__} {field.name!r} reads ({detail}). Assign the field a value and save, repair the item "
         f"with 'bao doctor --fix', or correct the class of the field.",
         model=model,

@@ -346,7 +346,7 @@ def _bound_field(
 def _check_attributes(fields: Mapping[str, Field]) -> None:
     owners: dict[str, str] = {}
     for name, field in fields.items():
-        attribute = str(field.attribute)
+        attribute = field.attribute
         if attribute.startswith("_") or not attribute or any(mark in attribute for mark in ":#.[]"):
             raise field.declaration_error(
                 f"the stored name {attribute!r} cannot start with _ or contain : # . [ ]."

@@ -76,7 +76,7 @@ class KeyComponent:
             ValidationError: if the field cannot have that text.
         """
         assert self.field is not None
-        attribute = item.get(str(self.field.attribute))
+        attribute = item.get(self.field.attribute)
         if attribute is not None and not is_its_key(self.field):
             with suppress(Exception):  # a field's own conversions may raise anything
                 value = self.field.from_dynamo(attribute)

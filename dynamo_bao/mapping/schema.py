@@ -124,7 +124,7 @@ class Schema:
         self.key_names = self.keys.names
         self.single_key_name = self.key_names[0]
         self.key_only_size = 1 + len(self.key_names)  # the state and the key fields
-        self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
+        self.attributes = {f.attribute: f.name for f in self.fields.values()}
         self.lazy_names = frozenset(self.fields)
         self.auto_updated_fields = tuple(f for f in self.fields.values() if f.auto_update)
         self.documents = tuple(f for f in self.fields.values() if not roundtrips_exactly(f))
@@ -300,7 +300,7 @@ class Schema:
         return [] if self.search is None else field_texts(self._plain_texts(item, self.search), self.search)
 
     def _plain_texts(self, item: Item, config: SearchConfig) -> dict[str, object]:
-        attributes = {name: item.get(str(self.fields[name].attribute), {}) for name in config.fields}
+        attributes = {name: item.get(self.fields[name].attribute, {}) for name in config.fields}
         return {
             name: number_text(Decimal(value["N"])) if "N" in value else next(iter(value.values()), None)
             for name, value in attributes.items()
@@ -352,8 +352,8 @@ class Schema:
             return attribute_of(SEARCH_TEXT)
         owner, inner_steps = self._split(path)
         if not inner_steps:
-            return attribute_of(str(owner.attribute))
-        return Attribute(str(owner.attribute), inner_steps)
+            return attribute_of(owner.attribute)
+        return Attribute(owner.attribute, inner_steps)
 
     def operand(self, path: UserPath, value: object, operator: str) -> AttributeValue:
         """The typed value that `path` is compared with. A method of `expressions.renderer.Resolver`."""

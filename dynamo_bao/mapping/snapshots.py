@@ -133,7 +133,7 @@ class LoadedSnapshot(StoredItem):
         field = self._schema.fields[name]
         value = loaded_value(field, self.item)
         return HandedOutValue(
-            None if value is ABSENT else form_of(field, value), self.item.get(str(field.attribute))
+            None if value is ABSENT else form_of(field, value), self.item.get(field.attribute)
         )
 
     def is_readable(self, field: Field) -> bool:
@@ -176,7 +176,7 @@ def remembered(
     """The decoded values that must be remembered, because decoding the item again would fill in other values."""
     stored_item, handed_values = as_dict_item(item), dict[str, HandedOutValue]()
     for field in schema.unsteady:
-        attribute, value = stored_item.get(str(field.attribute)), values.get(field.name)
+        attribute, value = stored_item.get(field.attribute), values.get(field.name)
         if attribute is not None and value is not None and field.fills(attribute):
             handed_values[field.name] = HandedOutValue(form_of(field, value), attribute)
     return handed_values or None

@@ -40,4 +40,4 @@ def stored_value(constraint: UniqueConstraintSchema, value: object) -> Attribute
 def has_value(instance: Instance, constraint: UniqueConstraintSchema, attribute: AttributeValue) -> bool:
     """Whether the item of an instance has a unique value, as the guard of the value says."""
     item = state_of(instance).dict_item() or {}
-    return same_stored(item.get(str(constraint.field.attribute)), attribute)
+    return same_stored(item.get(constraint.field.attribute), attribute)

@@ -323,7 +323,7 @@ def mark_created(
 def _read_documents(state: State, schema: Schema, values: dict[str, object], item: Item) -> None:
     """Decodes the fields whose decoded value may differ from the value that was stored."""
     for field in schema.documents:
-        stored = item.get(str(field.attribute))
+        stored = item.get(field.attribute)
         if stored is None:
             _assign_if_changed(values, field, field.missing_value())
             continue

@@ -236,7 +236,7 @@ def _conditioned(change: SaveChange) -> None:
     assumed: dict[str, AttributeValue | None] = {}
     for name, value in change.changes.items():
         field = fields[name]
-        attribute = str(field.attribute)
+        attribute = field.attribute
         if type(value) is Parts:
             parts[name] = value.conditioned(item.get(attribute))
         elif not (field.auto_update or type(value) in _RELATIVE):
@@ -351,7 +351,7 @@ def _version_assumed(schema: Schema, changes: Mapping[str, object], stored: Item
     plain_changes = [value for name, value in changes.items() if not schema.fields[name].auto_update]
     if plain_changes and all(isinstance(value, (CounterDelta, SetDelta)) for value in plain_changes):
         return {}
-    return {str(field.attribute): stored.get(str(field.attribute))}
+    return {field.attribute: stored.get(field.attribute)}
 
 
 # --- update and delete by key -----------------------------------------------------------------------
@@ -434,7 +434,7 @@ def _assumed_version(schema: Schema, version: object) -> Assumed:
             "version",
             version,
         )
-    return {str(field.attribute): field.to_dynamo(field.accept(version))}
+    return {field.attribute: field.to_dynamo(field.accept(version))}
 
 
 def deleting_of(

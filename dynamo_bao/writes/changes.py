@@ -167,7 +167,7 @@ class Change:
             return None
         item, field = self.stored_item.item, index.partition.field
         partitions = [item[index.pk_name]["S"]] if index.pk_name in item else []
-        attribute = None if field is None else item.get(str(field.attribute))
+        attribute = None if field is None else item.get(field.attribute)
         if field is not None and attribute is not None:
             with suppress(Exception):  # a value that the field cannot read is in no partition
                 text = index.partition.to_text(field.from_dynamo(attribute))
@@ -569,7 +569,7 @@ def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoEr
     It is a `VersionConflictError` if the stored version is not the assumed one. Otherwise another condition failed,
     and the error stays as it is.
     """
-    attribute = "" if schema.version_field is None else str(schema.version_field.attribute)
+    attribute = "" if schema.version_field is None else schema.version_field.attribute
     if type(error) is not ConditionalError or attribute not in assumed:
         return error
     stored: Item | None = error.__dict__.pop(VERSIONS, None)
@@ -638,7 +638,7 @@ class UpdateByKeyChange(UpdateChange):
         missing = {} if stored_item is None else lacking(schema, stored_item.item, self.defaults)
         expected: list[Condition] = []
         for name in self.defaults:
-            exists = Exists(attribute_of(str(schema.fields[name].attribute)))
+            exists = Exists(attribute_of(schema.fields[name].attribute))
             expected.append(Negation(exists) if name in missing else exists)
         changes = {**missing, **self.changes}
         return plan_update(
@@ -676,7 +676,7 @@ class UpdateByKeyChange(UpdateChange):
 
 def lacking(schema: Schema, item: Item, defaults: Mapping[str, object]) -> dict[str, object]:
     """The defaults for which a stored item has no attribute."""
-    return {name: value for name, value in defaults.items() if str(schema.fields[name].attribute) not in item}
+    return {name: value for name, value in defaults.items() if schema.fields[name].attribute not in item}
 
 
 def defaults_beside(schema: Schema, names: Collection[str]) -> dict[str, object]:

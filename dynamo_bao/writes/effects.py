@@ -28,7 +28,7 @@ def applied(
     item, fields = dict(stored), schema.fields
     for name, change in changes.items():
         field = fields[name]
-        attribute = str(field.attribute)
+        attribute = field.attribute
         if type(change) is Parts:
             after = _document_after(schema, field, change, item.get(attribute))
         else:

@@ -275,7 +275,7 @@ class WriteExecution:
         claim = plan.claim(number)
         assert claim is not None
         field = self.subject.schema.fields[claim[0]]
-        attribute, stored = str(field.attribute), field.to_dynamo(claim[1])
+        attribute, stored = field.attribute, field.to_dynamo(claim[1])
         guard = refusal.items[number] or self._read(deadline, plan.actions[number].key)
         owner = (guard or {}).get("relatedId", {}).get("S")
         key = None if owner is None else self.subject.schema.keys.from_key(self.subject.tenant, owner).key
@@ -365,7 +365,7 @@ class WriteExecution:
         )
         version_field = self.subject.schema.version_field
         if stored is not None and version_field is not None:
-            name = str(version_field.attribute)
+            name = version_field.attribute
             error.__dict__[VERSIONS] = {name: stored[name]} if name in stored else {}
         return error
 

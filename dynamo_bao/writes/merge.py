@@ -136,7 +136,7 @@ def _saved(first: SaveChange, second: SaveChange) -> SaveChange:
         combined_change.changes[name] = (
             _after(fields[name], earlier, change) if name in combined_change.changes else change
         )
-    changed_attributes = {str(fields[name].attribute) for name in first.changes}
+    changed_attributes = {fields[name].attribute for name in first.changes}
     later = {name: value for name, value in second.assumed.items() if name not in changed_attributes}
     combined_change.assumed = {**later, **first.assumed}
     return combined_change

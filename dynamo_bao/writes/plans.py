@@ -83,7 +83,7 @@ class _PlanBuilder:
 
     def assume(self, field: Field, before: AttributeValue | None) -> None:
         """Conditions the write on the stored value of a field being `before`."""
-        self.conditions.append(equality(attribute_of(str(field.attribute)), before))
+        self.conditions.append(equality(attribute_of(field.attribute), before))
 
     @property
     def condition(self) -> Condition:
@@ -107,7 +107,7 @@ def plan_create(
         item = schema.item(subject.tenant, subject.identity, values)
     draft = _PlanBuilder()
     for constraint in schema.constraints.values():
-        stored = item.get(str(constraint.field.attribute))
+        stored = item.get(constraint.field.attribute)
         if stored is not None:
             _claim(draft, subject, constraint, stored, values[constraint.field.name])
     new = NOT_STORED if condition is EMPTY else NOT_STORED & condition
@@ -270,7 +270,7 @@ def _put_derived(
 def _require_counter(subject: ItemRef, name: str, stored_item: StoredItem | None) -> None:
     """Raises `DataFormatError` if the stored value of a counter is not a whole number."""
     if stored_item is not None and name not in stored_item.values:
-        stored = stored_item.item[str(subject.schema.fields[name].attribute)]
+        stored = stored_item.item[subject.schema.fields[name].attribute]
         raise subject.schema.unreadable(subject.identity.primary_id, name, stored)
 
 
@@ -288,9 +288,9 @@ def _put_fields(
         if kind not in RELATIVE_KINDS:
             stored = None if value is None else field.to_dynamo(value)
             if stored is None:
-                update.remove[str(field.attribute)] = None
+                update.remove[field.attribute] = None
             else:
-                update.set_[str(field.attribute)] = stored
+                update.set_[field.attribute] = stored
         elif kind is CounterDelta:
             _require_counter(subject, name, stored_item)
             _put_delta(draft, field, value, stored_item)
@@ -313,7 +313,7 @@ def _put_parts(
     """Changes parts of a document, with at most `max_paths` paths."""
     model, key = subject.schema.name, subject.identity.primary_id
     try:
-        PartsPlan(str(field.attribute), parts, item, max_paths).into(draft.update, draft.conditions)
+        PartsPlan(field.attribute, parts, item, max_paths).into(draft.update, draft.conditions)
     except ValueError as error:
         raise DataFormatError(
             f"{model} {key}: a part of {field.name} cannot be changed: {message_of(error)}; nothing was "
@@ -339,7 +339,7 @@ def _with_indexed_counters(
     assert stored_item is not None  # `needs_source` says so
     for name in deltas:
         _require_counter(subject, name, stored_item)
-        draft.assume(schema.fields[name], stored_item.item.get(str(schema.fields[name].attribute)))
+        draft.assume(schema.fields[name], stored_item.item.get(schema.fields[name].attribute))
     return {
         name: stored_item.values[name] + value.amount if name in deltas else value
         for name, value in changes.items()
@@ -361,7 +361,7 @@ def _put_delta(
     draft: _PlanBuilder, field: Field, delta: CounterDelta, stored_item: StoredItem | None
 ) -> None:
     """Adds to a counter. A missing counter starts from its default."""
-    attribute, start = str(field.attribute), field.missing_value() or 0
+    attribute, start = field.attribute, field.missing_value() or 0
     if stored_item is not None and attribute not in stored_item.item and start:
         draft.update.put(attribute, {"N": str(start + delta.amount)})
         draft.assume(field, None)
@@ -379,7 +379,7 @@ def _put_members(
 
     One update cannot do both, so the plan then replaces the set, on condition that it is the one that was read.
     """
-    attribute = str(field.attribute)
+    attribute = field.attribute
     if members.added and members.removed:
         assert stored_item is not None  # only a loaded instance can have both
         before = stored_item.values.get(field.name) or set()
@@ -429,7 +429,7 @@ def _put_half(
     assert other_part.field is not None
     other_name = index.sk_name if other_part is index.sort else index.pk_name
     if stored_item is not None and other_name not in stored_item.item:
-        draft.assume(other_part.field, stored_item.item.get(str(other_part.field.attribute)))
+        draft.assume(other_part.field, stored_item.item.get(other_part.field.attribute))
         draft.update.set_.update(index.keys(subject.tenant, {**stored_item.values, **changes}))
         return
     draft.conditions.append(Exists(attribute_of(other_name)))
@@ -450,7 +450,7 @@ def _put_other_keys(
     """
     schema = subject.schema
     for name in sorted(schema.indexed_names - changes.keys()):
-        draft.assume(schema.fields[name], stored_item.item.get(str(schema.fields[name].attribute)))
+        draft.assume(schema.fields[name], stored_item.item.get(schema.fields[name].attribute))
     for index in schema.indexes.values():
         if all(part.field is None for part in index.parts):
             draft.update.set_.update(index.keys(subject.tenant, {}))
@@ -481,10 +481,10 @@ def _put_search_text(
         else:
             if stored_item is None:
                 raise AssertionError(f"{schema.name}: the search text needs {name!r}; read the item first")
-            stored = stored_item.item.get(str(field.attribute))
+            stored = stored_item.item.get(field.attribute)
             draft.assume(field, stored)
         if stored is not None:
-            sources[str(field.attribute)] = stored
+            sources[field.attribute] = stored
     text = schema.search_text(sources)
     draft.update.put(SEARCH_TEXT, {"S": text} if text else None)
 
@@ -498,7 +498,7 @@ def _put_constraints(
 ) -> None:
     for constraint in subject.schema.constraints.values():
         field = constraint.field
-        before = stored_item.item.get(str(field.attribute))
+        before = stored_item.item.get(field.attribute)
         if field.name not in changes:
             if reindex and before is not None and constraint.guard_of(subject.tenant, before) is not None:
                 _claim(draft, subject, constraint, before, stored_item.values.get(field.name))
@@ -527,7 +527,7 @@ def plan_delete(
     draft = _PlanBuilder(condition)
     if stored_item is not None:
         for constraint in subject.schema.constraints.values():
-            before = stored_item.item.get(str(constraint.field.attribute))
+            before = stored_item.item.get(constraint.field.attribute)
             draft.assume(constraint.field, before)
             _free(draft, subject, constraint, before)
     delete = Action("Delete", subject.identity.key, draft.condition, assumed=assumed)

@@ -205,7 +205,7 @@ def _field(field: Field, marks: Iterable[str]) -> FieldOutline:
         kind=kind_of(type(field)),
         optional=field.nullable,
         default=field.default_value() is not NOTHING,
-        attribute=str(field.attribute),
+        attribute=field.attribute,
         marks=tuple(marks),
         target=field.target_name if isinstance(field, RelatedField) else None,
         doc=field.doc,
