@@ -7,8 +7,8 @@ the values that were generated for the group (an id, say), so that sending it ag
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -171,11 +171,11 @@ class _Import:
                 self._go_on(file, state)
                 self.writer.touched = True
             groups = self._groups(file)
-            self._read_group(groups)
+            deque(self._read_group(groups), maxlen=0)
             self._note(self._next_group)
             while self._next_group:
                 group = self._next_group
-                refusals = self._stored(group, partial(self._read_group, groups))
+                refusals = self._stored(group, self._read_group(groups))
                 self._advance(group, refusals)
                 self._note(self._next_group)
                 yield JobProgress(self.number, self.total, self.written, refusals)
@@ -226,15 +226,24 @@ class _Import:
 
     # --- lines ------------------------------------------------------------------------------------
 
-    def _read_group(self, groups: Iterator[Group]) -> None:
-        """Reads the next group. A fault is kept until the lines before it are stored."""
+    def _read_group(self, groups: Iterator[Group | None]) -> Iterator[None]:
+        """Reads the next group, a line in each step. A fault is kept until the lines before it are stored."""
+        self._next_group = ()
         try:
-            self._next_group = next(groups, ())
+            for group in groups:
+                if group is not None:
+                    self._next_group = group
+                    return
+                yield
         except ValidationError as fault:
-            self._next_group, self._fault = (), fault
+            self._fault = fault
 
-    def _groups(self, file: BinaryIO) -> Iterator[Group]:
-        """Groups of lines that can be written in parallel: no item and no unique value is in a group twice."""
+    def _groups(self, file: BinaryIO) -> Iterator[Group | None]:
+        """Groups of lines that can be written in parallel: no item and no unique value is in a group twice.
+
+        Yields:
+            A group when it is complete, and None after each line.
+        """
         group: list[Line | Text] = []
         keys: set[Key] = set()
         size = 0
@@ -253,6 +262,7 @@ class _Import:
             group.append(line)
             keys |= line_keys
             size += len(text.content)
+            yield None
         if group:
             yield group
 
@@ -267,11 +277,11 @@ class _Import:
 
     # --- sending ----------------------------------------------------------------------------------
 
-    def _stored(self, group: Group, beside: Callable[[], None]) -> tuple[Finding, ...]:
+    def _stored(self, group: Group, beside: Iterator[object]) -> tuple[Finding, ...]:
         """Stores a group. Removes the progress file after an error if certainly no line of the file was stored.
 
         Args:
-            beside: is called meanwhile.
+            beside: the steps of other work, which is done meanwhile.
         """
         now = self.mapper.database.transport.clock.now
         lines, start_time = [line for line in group if isinstance(line, Line)], now()

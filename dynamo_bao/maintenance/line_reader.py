@@ -102,17 +102,19 @@ def read_line(schema: Schema, tenant: str | None, text: Text, filled: str = NOTH
         members = parse_line(text.content)
         if filled != NOTHING_FILLED:
             members = {**parse_line(filled.encode()), **members}
-        more = {name: typed(value) for name, value in _more_of(members).items()}
+        more = _more_of(members) if MORE in members else {}
     except ValueError as error:
         raise ValidationError(f"it {message_of(error)}") from None
     values: dict[str, Any] = {}
     exact: dict[str, AttributeValue | None] = {}
     faults = _read_values(schema, members, values, exact)
-    errors = [*_strangers(schema, members), *_misplaced(schema, more)]
-    errors += [faults[name] for name in schema.fields if name in faults]
-    if errors:
-        raise ValidationError.of(schema.name, errors)
-    return _line(schema, tenant, text, values, {**more, **exact})
+    if faults or more or not members.keys() <= schema.fields.keys():
+        errors = [*_strangers(schema, members), *_misplaced(schema, more)]
+        errors += [faults[name] for name in schema.fields if name in faults]
+        if errors:
+            raise ValidationError.of(schema.name, errors)
+        exact = {**more, **exact}
+    return _line(schema, tenant, text, values, exact)
 
 
 def _read_values(
@@ -170,12 +172,16 @@ def _line(
         raise ValidationError(
             f"{schema.name}: a text holds a lone surrogate, which is no character."
         ) from None
-    guards = [
-        constraint.guard_key(tenant, item[name])
-        for constraint in schema.constraints.values()
-        if (name := constraint.field.attribute) in item
-    ]
-    return Line(text, identity, values, item, filled, tuple(guards))
+    guards = tuple(_guards(schema, tenant, item)) if schema.constraints else ()
+    return Line(text, identity, values, item, filled, guards)
+
+
+def _guards(schema: Schema, tenant: str | None, item: Item) -> Iterator[Key]:
+    """The keys of the guards of an item's unique values."""
+    for constraint in schema.constraints.values():
+        attribute = constraint.field.attribute
+        if attribute in item:
+            yield constraint.guard_key(tenant, item[attribute])
 
 
 def _item(
@@ -186,11 +192,11 @@ def _item(
     exact: Mapping[str, AttributeValue | None],
 ) -> tuple[Item, str]:
     """The stored form of a line, and the JSON of the fields that it leaves out."""
-    left_out = [(owner, attribute) for _, owner, attribute, _ in _columns(schema) if attribute not in exact]
-    if not left_out and None not in exact.values():
+    if exact.keys() >= schema.attributes.keys() and None not in exact.values():  # as in most lines
         item: Any = dict(exact)
         schema.complete(item, tenant, identity, values)
         return item, NOTHING_FILLED
+    left_out = [(owner, attribute) for _, owner, attribute, _ in _columns(schema) if attribute not in exact]
     item = schema.item(tenant, identity, values)
     filled = [f'"{owner.name}": {field_json(owner, item.get(attribute))}' for owner, attribute in left_out]
     for name, stored in exact.items():
@@ -201,11 +207,12 @@ def _item(
     return item, f"{{{', '.join(filled)}}}"
 
 
-def _more_of(members: dict[str, object]) -> Mapping[str, Any]:
-    more = members.pop(MORE, {})
+def _more_of(members: dict[str, object]) -> Item:
+    """Takes the attributes that the model does not have out of the members of a line."""
+    more = members.pop(MORE)
     if not isinstance(more, dict):
         raise ValueError(f"has under {MORE!r} what is no object of attributes")
-    return more
+    return {name: typed(value) for name, value in more.items()}
 
 
 def _strangers(schema: Schema, members: Mapping[str, object]) -> list[ValidationError]:

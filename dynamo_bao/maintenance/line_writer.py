@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -11,10 +12,11 @@ from typing import Final
 from attrs import field
 
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY
-from dynamo_bao.dynamodb.service import MAX_BATCH_WRITE_ITEMS
+from dynamo_bao.dynamodb.service import MAX_BATCH_WRITE_ITEMS, PUT_ITEM
 from dynamo_bao.dynamodb.transport.batch_write import write_batch
 from dynamo_bao.dynamodb.transport.error_mapping import TransactionCancelled, may_have_succeeded
 from dynamo_bao.dynamodb.transport.messages import Request
+from dynamo_bao.dynamodb.transport.multiplex import answered, starter_of
 from dynamo_bao.errors import (
     BaoError,
     BatchIncompleteError,
@@ -41,6 +43,7 @@ ACTIONS_TOGETHER: Final = 50
 BYTES_TOGETHER: Final = 1_500_000
 """The most bytes of lines that one transaction stores. Their items are at most twice as large."""
 _ROUNDS: Final = 5
+_Call = Callable[[], list[Finding]]
 
 
 def refusal_of(mapper: ModelMapper, text: Text, error: BaoError, key: str | None = None) -> Finding:
@@ -67,37 +70,38 @@ class LineWriter:
     _actions_together: int = field(default=ACTIONS_TOGETHER, init=False)
 
     def write(
-        self, lines: Sequence[Line], doubtful: Container[int], beside: Callable[[], None]
+        self, lines: Sequence[Line], doubtful: Container[int], beside: Iterator[object]
     ) -> tuple[Finding, ...]:
         """Stores lines, and returns a finding for each refused line, in their order.
 
         Args:
             lines: no item and no unique value is in two of them.
             doubtful: the numbers of lines that an interrupted import may have stored already.
-            beside: is called meanwhile.
+            beside: the steps of other work, which is done meanwhile.
         """
-        calls = list(self._calls(lines, doubtful))
-
-        def run_beside() -> list[Finding]:
-            beside()
-            return []
-
         with all_invalidated():
-            # A call more at once: `beside` mostly computes while the others wait for replies.
-            at_once = self.mapper.database.max_concurrency + 1
-            refusals = self.mapper.database.pool.run([run_beside, *calls], at_once)
+            if self.overwrite or self.mapper.schema.constraints:
+                refusals = self._run(list(self._calls(lines, doubtful)), beside)
+            else:
+                refusals = self._write_new(lines, doubtful, beside)
         return tuple(sorted(chain.from_iterable(refusals), key=attrgetter("line")))
 
-    def _calls(
-        self, lines: Sequence[Line], doubtful: Container[int]
-    ) -> Iterator[Callable[[], list[Finding]]]:
-        """What stores the lines; the calls can run at the same time."""
+    def _run(self, calls: Sequence[_Call], beside: Iterator[object]) -> list[list[Finding]]:
+        """Makes calls in threads."""
+
+        def run_beside() -> list[Finding]:
+            deque(beside, maxlen=0)
+            return []
+
+        # A call more at once: `beside` mostly computes while the others wait for replies.
+        at_once = self.mapper.database.max_concurrency + 1
+        return self.mapper.database.pool.run([run_beside, *calls], at_once)
+
+    def _calls(self, lines: Sequence[Line], doubtful: Container[int]) -> Iterator[_Call]:
+        """What stores lines that replace items, or that have unique values; the calls can run at the same time."""
         if not self.mapper.schema.constraints:
-            if self.overwrite:
-                for start in range(0, len(lines), MAX_BATCH_WRITE_ITEMS):
-                    yield partial(self._put_blindly, lines[start : start + MAX_BATCH_WRITE_ITEMS])
-            else:
-                yield from (partial(self._write_each, (line,), doubtful) for line in lines)
+            for start in range(0, len(lines), MAX_BATCH_WRITE_ITEMS):
+                yield partial(self._put_blindly, lines[start : start + MAX_BATCH_WRITE_ITEMS])
         elif self.overwrite:
             # A unique value can move from one item to another, so the order of the lines matters.
             yield partial(self._write_each, lines, doubtful)
@@ -184,30 +188,83 @@ class LineWriter:
             raise
         self.touched = True
 
+    # --- each in a request of its own --------------------------------------------------------------
+
+    def _write_new(
+        self, lines: Sequence[Line], doubtful: Container[int], beside: Iterator[object]
+    ) -> list[list[Finding]]:
+        """Stores new items without unique values. If there are open connections, this thread makes the first attempts.
+
+        Each line is a request of its own: batches have no conditions, and transactions cost twice the write units.
+        """
+        database = self.mapper.database
+        at_once = min(database.max_concurrency, len(lines))
+        start = starter_of(database.transport, at_once) if lines else None
+        if start is None:
+            return self._run([partial(self._write_each, (line,), doubtful) for line in lines], beside)
+        requests: list[Request] = []
+
+        def first_requests() -> Iterator[Request]:
+            _, parameters = request_for(
+                self._plan(lines[0], None), database.table_name, self.mapper.schema, ""
+            )
+            for line in lines:
+                next(beside, None)
+                self.touched = True
+                requests.append(Request(PUT_ITEM, {**parameters, "Item": line.item}, True))
+                yield requests[-1]
+
+        with round_of(None, database, "write") as current_round:
+            name, deadline = self.mapper.schema.name, database.deadline_from_now()
+
+            def count(number: int) -> None:
+                about = [f"{name} {lines[number].identity.primary_id!r}"]
+                current_round.send(database, requests[number], deadline, about)
+
+            calls = [partial(count, number) for number in range(len(lines))]
+            stored = answered(start, first_requests(), calls, at_once, database.deadline_from_now)
+        rest = [
+            partial(self._write_each, (line,), doubtful, requests[number] if number < len(requests) else None)
+            for number, line in enumerate(lines)
+            if number not in stored
+        ]
+        return self._run(rest, beside)
+
     # --- one by one -------------------------------------------------------------------------------
 
-    def _write_each(self, lines: Sequence[Line], doubtful: Container[int]) -> list[Finding]:
-        findings = (self._write_one(line, line.text.number in doubtful) for line in lines)
-        return [finding for finding in findings if finding is not None]
+    def _write_each(
+        self, lines: Sequence[Line], doubtful: Container[int], first_request: Request | None = None
+    ) -> list[Finding]:
+        """Stores lines one after the other.
 
-    def _write_one(self, line: Line, is_doubtful: bool) -> Finding | None:
-        try:
-            for _ in range(_ROUNDS):
-                try:
-                    self._store(line, is_doubtful)
-                    return None
-                except ItemNotFoundError:  # deleted between two reads
-                    continue
-            raise ConditionalError(f"{line.identity.primary_id!r} is being written and deleted by others.")
-        except (ConditionalError, DataFormatError) as error:
-            return refusal_of(self.mapper, line.text, error, line.identity.primary_id)
+        Args:
+            first_request: the request that was sent for the first line already; its reply is still to be read.
+        """
+        findings: list[Finding] = []
+        for line in lines:
+            try:
+                self._write_one(line, line.text.number in doubtful, first_request)
+            except (ConditionalError, DataFormatError) as error:
+                findings.append(refusal_of(self.mapper, line.text, error, line.identity.primary_id))
+            first_request = None
+        return findings
 
-    def _store(self, line: Line, is_doubtful: bool) -> None:
+    def _write_one(self, line: Line, is_doubtful: bool, first_request: Request | None) -> None:
+        for _ in range(_ROUNDS):
+            try:
+                return self._store(line, is_doubtful, first_request)
+            except ItemNotFoundError:  # deleted between two reads
+                first_request = None
+        raise ConditionalError(f"{line.identity.primary_id!r} is being written and deleted by others.")
+
+    def _store(self, line: Line, is_doubtful: bool, first_request: Request | None) -> None:
         database, subject = self.mapper.database, self._subject(line)
         operation = "save" if self.overwrite else "create"
         write = WriteExecution(
             database, subject, operation, partial(self._plan, line), sender(None, database, subject)
         )
+        if first_request is not None:
+            write.resume(first_request)
         try:
             write.run(None)
         except ConditionalError:

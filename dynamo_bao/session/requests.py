@@ -73,11 +73,11 @@ def run_at_once(
     with Flushing(session._ownership):
         start = None
         if len(first_requests) > 1:
-            most = min(at_once, len(calls))
-            start = starter_of(database.transport, most, deadline_of(session, database))
+            start = starter_of(database.transport, min(at_once, len(calls)))
         if start is None:
             return database.pool.run(calls, at_once)
-        results = answered(start, first_requests, calls, at_once, on_start)
+        deadline = deadline_of(session, database)
+        results = answered(start, first_requests, calls, at_once, lambda: deadline, on_start)
         rest = [number for number in range(len(calls)) if number not in results]
         if rest:
             further_results = database.pool.run([calls[number] for number in rest], at_once)

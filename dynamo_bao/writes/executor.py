@@ -116,6 +116,11 @@ class WriteExecution:
         self._prepared = self._request()
         return self._prepared
 
+    def resume(self, request: Request) -> None:
+        """Makes the first plan. Its request was sent already, and `run` begins with reading the reply."""
+        self.begin(None)
+        self._prepared = request
+
     def run(self, stored_item: StoredItem | None) -> ReplyItem | None:
         """Plans and sends the write. If an assumption is wrong, it plans again from the stored item.
 

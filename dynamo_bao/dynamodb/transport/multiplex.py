@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from dynamo_bao.dynamodb.transport.http import REQUEST_TIMEOUT, Connection, Connections, HttpReply
@@ -71,20 +70,25 @@ class StartedExchange:
         self._arguments = data, self.end_time, max_body_bytes
 
     def receive(self, request: Request) -> bool:
-        """Reads the reply, and checks it if it reports a success. `answer` then returns or raises the outcome.
+        """Reads the reply, and checks it if nothing is to be sent again. `answer` then returns or raises the outcome.
 
         Returns:
             Whether it is a success that passed the check.
         """
         try:
             self._reply = self._connections.exchange_on(self._connection, None, *self._arguments[1:])
-            if self._reply.status == _SUCCESS:
+            if self._reply.status == _SUCCESS or self.is_condition_failure:
                 self._answer = self._answer_of(request, self._reply)
         except Exception as error:
             if is_foreign(error):
                 raise
             self._failure = error
         return self._answer is not None
+
+    @property
+    def is_condition_failure(self) -> bool:
+        """Whether the reply says that the condition of a write failed."""
+        return self._reply is not None and _CONDITION_FAILED in self._reply.body
 
     def answer(self, request: Request) -> dict[str, object]:
         """The members of the checked reply.
@@ -107,79 +111,88 @@ class StartedExchange:
 
 
 T = TypeVar("T")
-Start = Callable[[Request], "StartedExchange | None"]
-"""Sends a request without waiting for its reply. Returns None if it was not sent."""
+Start = Callable[[Request, float], "StartedExchange | None"]
+"""Sends a request without waiting for its reply, which must be there by a deadline. Returns None if it was not sent."""
 _SUCCESS = 200
+_CONDITION_FAILED = b"ConditionalCheckFailed"
+"""In the body of a reply that refuses a write because of its own condition."""
 
 
-def starter_of(transport: Transport, number: int, deadline: float) -> Start | None:
+def starter_of(transport: Transport, number: int) -> Start | None:
     """The function of a transport that sends requests without waiting. None if it has none, or not for this number.
 
     Args:
         transport: the transport.
         number: how many requests wait for their replies at the same time.
-        deadline: the time when the replies must be there, in seconds of the transport's clock.
     """
     find_starter = getattr(transport, "starter", None)
     if find_starter is None or not hasattr(select, "poll"):
         return None
-    start: Start | None = find_starter(number, deadline)
+    start: Start | None = find_starter(number)
     return start
 
 
 def answered(
     start: Start,
-    requests: Sequence[Request],
+    requests: Iterable[Request],
     calls: Sequence[Callable[[], T]],
     at_once: int,
-    on_start: Callable[[int], object],
+    deadline: Callable[[], float],
+    on_start: Callable[[int], object] = int,
 ) -> dict[int, T]:
     """Sends requests, and calls the sender of each one whose reply is a success.
 
+    An attempt that failed keeps its connection until its sender reads the reply, unless only a condition failed. If no
+    connection is left, no further request is sent: the service may be short of capacity, and senders wait between
+    their attempts.
+
     Args:
         start: sends a request; the first attempt of its sender then only reads the reply.
-        requests: the first request of each sender.
+        requests: the first request of each sender, in order. Each is taken when it can be sent.
         calls: the senders.
         at_once: how many requests wait for their replies at the same time.
+        deadline: called for each request; the time when its reply must be there, in seconds of the transport's clock.
         on_start: called with the number of a request before it is sent.
 
     Returns:
         The results by the numbers of the calls. The other calls are still to be made.
     """
     results: dict[int, T] = {}
-    waiting: dict[int, tuple[int, StartedExchange]] = {}
-    numbers, poller = deque(range(len(calls))), select.poll()
+    waiting: dict[int, tuple[int, Request, StartedExchange]] = {}
+    unsent, poller = enumerate(requests), select.poll()
     try:
         while True:
-            while numbers and len(waiting) < at_once:
-                number = numbers.popleft()
+            while len(waiting) < at_once and (next_request := next(unsent, None)) is not None:
+                number, request = next_request
                 on_start(number)
-                exchange = start(requests[number])
-                if exchange is not None and exchange.fileno() >= 0:
-                    waiting[exchange.fileno()] = number, exchange
+                exchange = start(request, deadline())
+                if exchange is None:
+                    unsent = enumerate(())
+                elif exchange.fileno() >= 0:
+                    waiting[exchange.fileno()] = number, request, exchange
                     poller.register(exchange, select.POLLIN)
             if not waiting:
                 return results
             for file in _ready(poller, waiting):
-                number, exchange = waiting[file]
+                number, request, exchange = waiting[file]
                 poller.unregister(file)
-                is_success = exchange.receive(requests[number])
+                is_success = exchange.receive(request)
                 del waiting[file]
                 if is_success:
                     results[number] = calls[number]()
     finally:
-        for _, exchange in waiting.values():  # an exception ends all of them
+        for _, _, exchange in waiting.values():  # an exception ends all of them
             exchange.close()
 
 
-def _ready(poller: select.poll, waiting: dict[int, tuple[int, StartedExchange]]) -> list[int]:
+def _ready(poller: select.poll, waiting: dict[int, tuple[int, Request, StartedExchange]]) -> list[int]:
     """The exchanges on which something arrives. If nothing does, those whose time is over, which are given up."""
-    end_time = min(exchange.end_time for _, exchange in waiting.values())
+    end_time = min(exchange.end_time for _, _, exchange in waiting.values())
     events = poller.poll(max(0.0, end_time - time.monotonic()) * 1000)
     if events:
         return [file for file, _ in events]
     current_time = time.monotonic()
-    late_files = [file for file, (_, exchange) in waiting.items() if exchange.end_time <= current_time]
+    late_files = [file for file, (_, _, exchange) in waiting.items() if exchange.end_time <= current_time]
     for file in late_files:
-        waiting[file][1].give_up()
+        waiting[file][2].give_up()
     return late_files

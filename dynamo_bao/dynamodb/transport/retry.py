@@ -95,19 +95,18 @@ class RetryingTransport:
     def close(self) -> None:
         self.wire.close()
 
-    def starter(self, number: int, deadline: float) -> Start | None:
+    def starter(self, number: int) -> Start | None:
         """A function that sends requests without waiting, if that is possible for a number of requests at once.
 
         `send` then only reads the reply to the first attempt of such a request.
 
         Args:
             number: how many requests wait for their replies at the same time.
-            deadline: the time when the replies must be there, in seconds of the clock.
         """
         wire: Any = self.wire
         if not (hasattr(wire, "can_start") and wire.can_start(number)):
             return None
-        return lambda request: wire.start(request, max(deadline - self.clock.now(), 0.0))
+        return lambda request, deadline: wire.start(request, max(deadline - self.clock.now(), 0.0))
 
     def send(self, request: Request, *, deadline: float) -> Reply:
         start_time = self.clock.now()
