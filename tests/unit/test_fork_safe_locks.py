@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from dynamo_bao import Model, PrimaryKey, StringField, init_models
+from dynamo_bao.dynamodb.rows import RowType
+from dynamo_bao.dynamodb.service import GET_ITEM
 from dynamo_bao.runtime.process import ForkSafeLock
-from dynamo_bao.testing import embedded_transport
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
@@ -46,6 +47,7 @@ def works_in_a_fork_child(action: Callable[[], object]) -> bool:
         try:
             action()
         except BaseException:
+            traceback.print_exc()
             os._exit(1)
         os._exit(0)
     return os.waitpid(child, 0)[1] == 0
@@ -64,14 +66,10 @@ def test_a_lock_is_free_in_a_child() -> None:
     take()
 
 
-def test_a_child_uses_a_manager_that_a_thread_of_its_parent_was_using() -> None:
-    """It makes a repository of a model that the manager does not have yet."""
-    with init_models(transport=embedded_transport(), table_name="notes") as manager:
-
-        class Note(Model, prefix="n"):
-            note_id: str = StringField()
-
-            primary_key = PrimaryKey("note_id")
-
-        with held_by_another_thread(manager._lock):
-            assert works_in_a_fork_child(lambda: manager.repository(Note))
+def test_a_child_reads_rows_while_a_thread_of_its_parent_was_compiling_them() -> None:
+    """It compiles the parser itself."""
+    rows = RowType({"_pk": "S", "_sk": "S"})
+    body = b'{"Item": {"_pk": {"S": "n#1"}, "_sk": {"S": "n"}}}'
+    with held_by_another_thread(rows._lock):
+        assert works_in_a_fork_child(lambda: rows.parsed(body, GET_ITEM))
+    assert rows.parsed(body, GET_ITEM) is not None
