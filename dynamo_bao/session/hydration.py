@@ -245,10 +245,11 @@ def merge_item(
     """
     values = instance_dict(instance)
     state = values[STATE]
+    if names == () and not keep and state.status is LOADED and state.bad is None and isinstance(item, dict):
+        _note_item(state, values, item, True)  # all values are those of the item already
+        return
     local = keep_handed(instance, keep) if keep else {}
-    if (
-        names != () or state.status is not LOADED or state.bad is not None or not isinstance(item, dict)
-    ) and not _merge_differing(state, values, item, local, names):
+    if not _merge_differing(state, values, item, local, names):
         _merge_all(state, values, item, local)
     _record_item(instance, state, values, item, True, local)
 
@@ -363,16 +364,23 @@ def _record_item(
     """
     mapper = state.mapper
     assert mapper is not None
-    state.status, state.raw_item = LOADED, item
-    state.consistent, state.wants_consistent = consistent, False
-    state.assigned = state.error = state.unknown_outcome = None
-    schema = mapper.schema
-    if schema.sets_of is not None:
-        _note_sets(state, schema, values)
-    handed = remembered(schema, values, item) if schema.unsteady else None
-    state.handed = {**(handed or {}), **local} if local else handed
+    state.status = LOADED
+    _note_item(state, values, item, consistent)
+    if local:
+        state.handed = {**(state.handed or {}), **local}
     cls = mapper.model if state.bad is None else mapper.lazy_class
     if state.shared is not None:
         set_status(instance, state, LOADED)
     elif type(instance) is not cls:
         set_class(instance, cls)
+
+
+def _note_item(state: State, values: dict[str, object], item: Stored, consistent: bool) -> None:
+    """Notes the stored item of an instance that has its values, and clears lookup state."""
+    state.raw_item, state.consistent, state.wants_consistent = item, consistent, False
+    state.assigned = state.error = state.unknown_outcome = None
+    assert state.mapper is not None
+    schema = state.mapper.schema
+    if schema.sets_of is not None:
+        _note_sets(state, schema, values)
+    state.handed = remembered(schema, values, item) if schema.unsteady else None

@@ -311,15 +311,13 @@ def identity_of(instance: Instance) -> Identity:
     """The identity of an instance that has a key."""
     values = instance_dict(instance)
     state: State = values[STATE]
-    mapper, key, primary_id = state.mapper, state.key, state.primary_id
-    assert mapper is not None and key is not None and primary_id is not None
-    names = mapper.schema.key_names
-    if len(names) == 1:
-        (name,) = names
-        key_values = {name: values[name]}
+    assert state.mapper is not None
+    schema = state.mapper.schema
+    if len(schema.key_names) == 1:
+        key_values = {schema.single_key_name: values[schema.single_key_name]}
     else:
-        key_values = {name: values[name] for name in names}
-    identity: Identity = new_namedtuple(Identity, (key, primary_id, key_values))
+        key_values = {name: values[name] for name in schema.key_names}
+    identity: Identity = new_namedtuple(Identity, (state.key, state.primary_id, key_values))
     return identity
 
 
