@@ -161,9 +161,6 @@ check: lint types docs test  ## everything that has to pass before a change land
 bench: $(READY) $(BENCH_READY) engines  ## speed beside boto3, PynamoDB, dyntastic and pydynox, for docs/understand/performance.md; BENCH_ROUNDS=21
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.objects
-	$(BIN)/python -m benchmarks.writes
-	$(BIN)/python -m benchmarks.bulk
-	$(BIN)/python -m benchmarks.embedded
 	$(BIN)/python -m benchmarks.rounds
 
 profile: $(READY)  ## where the CPU of each operation goes, and through how many modules a call travels

@@ -1,19 +1,24 @@
-"""The comparison: ``python -m benchmarks``, which ``make bench`` runs.
+"""All measurements of ``docs/understand/performance.md``: ``python -m benchmarks``, which ``make bench`` runs.
 
-It writes its figures to ``benchmarks/results/figures.json``, and the tables and the picture of
-``docs/understand/performance.md``.
-Parts of it (``--rows``, ``--contenders``) are only printed.
+There are five parts: the comparison, threads, writes, jobs and the embedded engine. When a part is finished, its
+figures go to ``benchmarks/results/figures.json``, and the tables and pictures of the page are written. So it can be
+interrupted, and ``python -m benchmarks --parts jobs embedded`` goes on with parts that are left. A comparison of some
+rows or contenders (``--rows``, ``--contenders``) is only printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks import bulk, embedded, writes
 from benchmarks.contenders import BASELINE, NAMES, OURS
 from benchmarks.dashboard import COUNTING, DELAYS, measure_dashboard
-from benchmarks.figures import machine, store, versions
+from benchmarks.figures import load, machine, store, versions
 from benchmarks.measure import (
     Figures,
     Turn,
@@ -28,28 +33,56 @@ from benchmarks.measure import (
 from benchmarks.operations import ROWS
 from benchmarks.report import BEGIN, END, PAGE, RESULTS, goals, report, write_page
 from benchmarks.server import canned_server
+from benchmarks.threads import DELAY, ROUNDS as THREAD_ROUNDS, measure_threads
+from tests.support.engines import Engines, EngineUnavailable
 
+PARTS = ("comparison", "threads", "writes", "jobs", "embedded")
+"""The parts, in the order in which they run."""
 ROUNDS = 21
 STARTS = 9
 BOARDS = 11
+
+
+ITEMS_OF_JOBS = 20_000
+ROUNDS_OF_WRITES = 9
+ROUNDS_OF_JOBS = 3
 
 
 def main() -> None:
     """Runs the measurements of the command line."""
     options = _arguments()
     names = [name for name in available() if name in options.contenders or name == BASELINE]
-    figures = measure(names, options.rows, options.rounds, quick=options.quick)
+    is_whole = set(options.rows) == set(ROWS) and set(options.contenders) == set(NAMES)
+    results = None if options.out is None else options.out / RESULTS.name
+    if results is None and is_whole and not options.quick:
+        results = RESULTS
+    parts: dict[str, Callable[[], Figures]] = {
+        "comparison": lambda: measure(names, options.rows, options.rounds, quick=options.quick),
+        "threads": lambda: _threads(names, quick=options.quick),
+        "writes": lambda: _writes(quick=options.quick),
+        "jobs": lambda: _jobs(quick=options.quick),
+        "embedded": lambda: _embedded(quick=options.quick),
+    }
+    figures = load(results) if results is not None and results.exists() else {}
+    for name in options.parts or (PARTS if is_whole or options.out else PARTS[:1]):
+        begin = machine()
+        try:
+            part = parts[name]()
+        except KeyboardInterrupt:
+            sys.exit(f"\n{name} was interrupted; the parts before it are stored. Go on with --parts {name} …")
+        except EngineUnavailable as error:
+            say(f"{name}: left out, because {error}\n")
+            continue
+        figures = {**figures, **part, "parts": {**figures.get("parts", {}), name: begin}}
+        if results is not None:
+            _write(figures, results)
     print(report(figures))
     print("\n" + goals(figures))
-    if options.out is not None:
-        _write(figures, options.out)
-    elif not options.quick and set(options.rows) == set(ROWS) and set(options.contenders) == set(NAMES):
-        store(figures, RESULTS)
-        write_page(figures)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     rounds = int(os.environ.get("BENCH_ROUNDS", ROUNDS))
     parser.add_argument("--rounds", type=int, default=rounds, help="turns of each contender (BENCH_ROUNDS)")
     parser.add_argument(
@@ -70,7 +103,7 @@ def measure(names: list[str], rows: list[str], rounds: int, *, quick: bool = Fal
     rounds = 2 if quick else rounds
     with canned_server(0.0, *DELAYS, COUNTING) as urls:
         url = urls[0.0]
-        figures: Figures = {"machine": machine(), "versions": versions(names), "rounds": rounds, "rows": {}}
+        figures: Figures = {"versions": versions(names), "rounds": rounds, "rows": {}}
         with contenders(names, url, quick=quick) as turns:
             _verify(turns)
             for row in rows:
@@ -90,10 +123,46 @@ def _verify(turns: list[Turn]) -> None:
         say(f"{NAMES[turn.name]}: reads and writes what it should\n")
 
 
-def _write(figures: Figures, folder: Path) -> None:
-    store(figures, folder / RESULTS.name)
-    page = folder / PAGE.name
-    page.write_text(f"{BEGIN}\n{END}\n")
+def _threads(names: list[str], *, quick: bool) -> Figures:
+    with canned_server(DELAY) as urls:
+        return {"threads": measure_threads(names, urls[DELAY], THREAD_ROUNDS, quick=quick)}
+
+
+@contextmanager
+def _dynoxide() -> Iterator[str]:
+    """The URL of dynoxide, with credentials for it in the environment."""
+    os.environ.update(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "dummy"))
+    engines = Engines()
+    try:
+        yield str(engines.get("dynoxide").endpoint_url)
+    finally:
+        engines.stop()
+
+
+def _writes(*, quick: bool) -> Figures:
+    with _dynoxide() as url:
+        return {"writes": writes.figures(url, 1 if quick else ROUNDS_OF_WRITES)}
+
+
+def _jobs(*, quick: bool) -> Figures:
+    count, rounds = (200, 1) if quick else (ITEMS_OF_JOBS, ROUNDS_OF_JOBS)
+    with _dynoxide() as url:
+        return {"jobs": bulk.figures(url, count, rounds)}
+
+
+def _embedded(*, quick: bool) -> Figures:
+    try:
+        with _dynoxide() as url:
+            return {"embedded": embedded.figures(url, quick=quick)}
+    except EngineUnavailable:
+        return {"embedded": embedded.figures(None, quick=quick)}
+
+
+def _write(figures: Figures, results: Path) -> None:
+    store(figures, results)
+    page = PAGE if results == RESULTS else results.with_name(PAGE.name)
+    if page is not PAGE:
+        page.write_text(f"{BEGIN}\n{END}\n")
     write_page(figures, page)
 
 

@@ -43,6 +43,12 @@ class Worker:
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         return [cpu / count, wall / count]
 
+    def threads(self, row: str, threads: int, seconds: float) -> float:
+        """How many calls a second threads together make."""
+        from benchmarks.threads import calls_a_second
+
+        return calls_a_second(self._calls[row], threads, seconds)
+
     def calls(self, row: str) -> int:
         """The number of Python and C functions that one call calls in all threads; the smaller of two runs."""
         call = self._calls[row]

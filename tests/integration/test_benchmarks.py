@@ -6,6 +6,7 @@ Nothing here looks at a time. What is slow or fast is told by ``make bench``.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import report, writes
+from benchmarks import __main__ as benchmarks_main, report, threads, writes
 from benchmarks.contenders import NAMES, base, floor_socket
 from benchmarks.measure import environment, is_installed
 from benchmarks.operations import ROWS, Wrong, verify
@@ -33,7 +34,7 @@ class Run:
         self.log = log
         self.figures: dict[str, Any] = json.loads((folder / "figures.json").read_text())
         self.page = (folder / "performance.md").read_text()
-        self.picture = folder / "performance.svg"
+        self.folder = folder
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +68,26 @@ def test_every_contender_is_verified_and_measured(run: Run, name: str) -> None:
     assert run.figures["memory"][name]["instance"] > 0
 
 
-def test_the_page_has_tables_with_all_contenders_and_a_picture(run: Run) -> None:
-    """What was measured stands between the markers, and the picture beside the page."""
+def test_the_page_has_tables_with_all_contenders_and_pictures(run: Run) -> None:
+    """What was measured stands between the markers, and the pictures beside the page."""
     assert run.page.startswith(report.BEGIN)
     assert run.page.endswith(report.END + "\n")
     for name in filter(is_installed, NAMES):
         assert run.page.count(f"| {NAMES[name]} |") >= 3
     assert all(ROWS[row] in run.page for row in MEASURED)
-    assert "performance.svg" in run.page
-    pytest.importorskip("matplotlib", reason="the picture needs matplotlib")
-    assert run.picture.read_text().startswith("<?xml")
+    names = re.findall(r"\]\((performance.*\.svg)\)", run.page)
+    assert {"performance.svg", "performance-threads.svg", "performance-embedded.svg"} <= set(names)
+    pytest.importorskip("matplotlib", reason="the pictures need matplotlib")
+    assert all((run.folder / name).read_text().startswith("<?xml") for name in names)
+
+
+def test_each_part_is_stored_with_its_machine(run: Run) -> None:
+    """An engine that is not there leaves out the parts that need it."""
+    parts = set(run.figures["parts"])
+    assert {"comparison", "threads", "embedded"} <= parts <= {*benchmarks_main.PARTS}
+    assert set(run.figures["threads"]) == set(filter(is_installed, threads.CONTENDERS))
+    assert all(sum(rates) > 0 for rates in run.figures["threads"]["bao_models"].values())
+    assert all(run.figures["embedded"]["bao"].values())
 
 
 def test_the_dashboards_loops_cost_the_rounds_of_batching_by_hand(run: Run) -> None:
