@@ -21,9 +21,17 @@ from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.late import write_side
-from dynamo_bao.session.scope import operation_on
-from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Instance, ModelMapper, Status, changed_names, instance_dict, state_of
+from dynamo_bao.session.scope import current_transaction, operation_on
+from dynamo_bao.session.session import Collecting, Session
+from dynamo_bao.session.state import (
+    Instance,
+    ModelMapper,
+    State,
+    Status,
+    changed_names,
+    instance_dict,
+    state_of,
+)
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.session.unit_of_work import PendingWrite
 from dynamo_bao.writes.hooks import has_hooks, run
@@ -357,19 +365,31 @@ class RepositoryWrites(Generic[M]):
         self, session: Session, entries: Iterable[PendingWrite]
     ) -> list[write_side.Change | None]:
         """The changes of pending writes at the commit, after the hooks before them; None if nothing changed."""
-        hooked = has_hooks(self._probe)
+        hooked, scope = has_hooks(self._probe), (session, current_transaction())
         changes: list[write_side.Change | None] = []
         for tenant, group in groupby(entries, attrgetter("tenant")):
             with tenant_block(tenant):
-                changes += [self._change_for(session, entry, hooked) for entry in group]
+                changes += [self._change_for(entry, hooked, scope) for entry in group]
         return changes
 
-    def _change_for(self, session: Session, entry: PendingWrite, hooked: bool) -> write_side.Change | None:
+    def _change_for(
+        self, entry: PendingWrite, hooked: bool, scope: tuple[Session, Collecting | None]
+    ) -> write_side.Change | None:
+        """The change of one pending write.
+
+        Args:
+            hooked: whether the model has hooks.
+            scope: the session that commits, and the transaction around it.
+        """
         instance: Any = entry.instance
+        session = scope[0]
         if entry.deletes:
             return self._deletion(None, None, instance)
-        if instance_dict(instance)[STATE].status is not _TRANSIENT:
-            return (self._hooked_saving if hooked else write_side.saving_of)(instance, None, False)
+        state: State = instance_dict(instance)[STATE]
+        if state.status is not _TRANSIENT:
+            if hooked:
+                return self._hooked_saving(instance, None, False)
+            return write_side.saving_of(instance, None, False, scope if state.session is session else None)
         if not hooked:
             return write_side.creation_for(session, entry)
         return self._hooked(instance, None, partial(write_side.creation_for, session, entry))

@@ -40,7 +40,7 @@ from dynamo_bao.session.scope import (
     resolve_scope,
     write_scope_of,
 )
-from dynamo_bao.session.session import Session
+from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.settings import DEFAULT_SETTINGS
 from dynamo_bao.session.state import (
     LOADED,
@@ -175,8 +175,17 @@ def creation_for(session: Session, entry: PendingWrite) -> CreateChange:
 # --- save -------------------------------------------------------------------------------------------
 
 
-def saving_of(instance: Instance, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
-    """The change of a save; None if nothing changed and no option asks for a write."""
+def saving_of(
+    instance: Instance,
+    condition: ConditionLike,
+    force_reindex: bool,
+    scope: tuple[Session | None, Collecting | None] | None = None,
+) -> SaveChange | None:
+    """The change of a save; None if nothing changed and no option asks for a write.
+
+    Args:
+        scope: the session and the transaction of the save, if the caller has resolved and checked them.
+    """
     values = instance_dict(instance)
     state: State = values[STATE]
     mapper = state.mapper
@@ -186,7 +195,7 @@ def saving_of(instance: Instance, condition: ConditionLike, force_reindex: bool)
         require_present(state)
     if state.unknown_outcome is not None:
         raise _still_unknown(state)
-    session, transaction = write_scope_of(state, "save")
+    session, transaction = write_scope_of(state, "save") if scope is None else scope
     checked = EMPTY if condition is None else checked_condition(mapper, condition)
     is_explicit = condition is not None or force_reindex
     if state.status is PENDING:
