@@ -14,6 +14,8 @@ from attrs import evolve
 from dynamo_bao.dynamodb.document_diff import edited, same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
+    AllOf,
+    AnyOf,
     Attribute,
     Compare,
     Condition,
@@ -58,6 +60,35 @@ MAX_PATHS_BYTES = 3584
 """The most bytes of an expression with paths."""
 
 
+class GuardCondition(NamedTuple):
+    """The usual condition of a write of a guard: it is not stored, or it belongs to the item already.
+
+    Attributes:
+        condition: the condition.
+        values: the values in it, in the order in which it is rendered.
+    """
+
+    condition: Condition
+    values: tuple[AttributeValue, AttributeValue]
+
+
+def free_or_owned(primary_id: str, model: str) -> GuardCondition:
+    """The condition that a guard is not stored, or belongs to an item.
+
+    Args:
+        primary_id: the id of the item.
+        model: the name of its model.
+    """
+    owner, owner_model = {"S": primary_id}, {"S": model}
+    is_owned = AllOf(
+        (
+            Compare(attribute_of("relatedId"), "=", owner),
+            Compare(attribute_of("relatedModel"), "=", owner_model),
+        )
+    )
+    return GuardCondition(AnyOf((NOT_STORED, is_owned)), (owner, owner_model))
+
+
 class Expressions(NamedTuple):
     """The expressions of an action, without their values.
 
@@ -88,6 +119,7 @@ class Action:
         item: the new item of a put.
         update: the changes of an update.
         assumed: what must hold beside `condition`.
+        guard: the usual condition of a guard; `condition` is another one if the guard was planned again.
     """
 
     kind: str
@@ -96,6 +128,7 @@ class Action:
     item: Item | None = None
     update: Update | None = None
     assumed: Assumed = NOTHING_ASSUMED
+    guard: GuardCondition | None = None
 
     def parameters(self, table: str, resolver: Resolver) -> dict[str, object]:
         """The action as a member of a request. Its condition and its update share one set of placeholders."""
@@ -121,7 +154,11 @@ class Action:
         """
         update, assumed, condition = self.update or NO_UPDATE, self.assumed, self.condition
         if update.parts or not (condition is STORED or condition is NOT_STORED):
-            return _rendered(update, condition, assumed, resolver)
+            guard = self.guard
+            if guard is None or guard.condition is not condition:
+                return _rendered(update, condition, assumed, resolver)
+            expressions = _expressions_of_guard()
+            return expressions, dict(zip(expressions.value_marks, guard.values, strict=True))
         set_, add, delete, before = update.set_, update.add, update.delete, assumed.values()
         values: list[Any] = [*set_.values(), *add.values(), *delete.values(), *before]
         shape = (*set_, None, *update.remove, None, *add, None, *delete, None, *assumed, None)
@@ -197,6 +234,13 @@ def _rendered(
         members["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     values = placeholders.values
     return Expressions(update_text, condition_text, members, placeholders.names, tuple(values)), values
+
+
+@lru_cache(maxsize=1)
+def _expressions_of_guard() -> Expressions:
+    """The expressions of a write of a guard with its usual condition."""
+    no_paths: Any = None  # the condition names attributes, so nothing is to be resolved
+    return _rendered(NO_UPDATE, free_or_owned("", "").condition, NOTHING_ASSUMED, no_paths)[0]
 
 
 @lru_cache(maxsize=4096)

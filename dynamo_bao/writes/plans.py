@@ -14,9 +14,6 @@ from attrs import evolve
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
-    AllOf,
-    AnyOf,
-    Compare,
     Condition,
     Exists,
     all_of,
@@ -45,6 +42,7 @@ from dynamo_bao.writes.actions import (
     Assumed,
     WritePlan,
     check_update_size,
+    free_or_owned,
 )
 from dynamo_bao.writes.document_changes import MAX_PATHS, Parts, PartsPlan, is_long
 
@@ -126,15 +124,6 @@ def _finished(draft: _PlanBuilder, main: Action, *, main_first: bool = False) ->
 # --- guards of unique values --------------------------------------------------------------------------
 
 
-def _owned(subject: ItemRef) -> Condition:
-    return AllOf(
-        (
-            Compare(attribute_of("relatedId"), "=", {"S": subject.identity.primary_id}),
-            Compare(attribute_of("relatedModel"), "=", {"S": subject.schema.name}),
-        )
-    )
-
-
 def _claim(
     draft: _PlanBuilder,
     subject: ItemRef,
@@ -152,7 +141,8 @@ def _claim(
     }
     if subject.tenant is not None:
         item["_gsi_test_id"] = {"S": subject.tenant}
-    draft.guards.append(Action("Put", key, AnyOf((NOT_STORED, _owned(subject))), item=item))
+    guard = free_or_owned(subject.identity.primary_id, subject.schema.name)
+    draft.guards.append(Action("Put", key, guard.condition, item=item, guard=guard))
     draft.claims.append((constraint.field.name, value))
 
 
@@ -163,7 +153,8 @@ def _free(
     key = constraint.guard_of(subject.tenant, stored)
     if key is None:
         return
-    draft.guards.append(Action("Delete", key, AnyOf((NOT_STORED, _owned(subject)))))
+    guard = free_or_owned(subject.identity.primary_id, subject.schema.name)
+    draft.guards.append(Action("Delete", key, guard.condition, guard=guard))
     draft.claims.append(None)
 
 

@@ -1,4 +1,4 @@
-"""The compiled constructor and storing agree with the fields they are compiled from, on any values."""
+"""Short ways agree with the general ones: compiled constructors and storing, and expressions of known shapes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import (
@@ -32,8 +33,12 @@ from dynamo_bao import (
     UuidField,
     ValidationError,
 )
+from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition
+from dynamo_bao.dynamodb.expressions.updates import Update
+from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, _rendered, free_or_owned
 from tests.support.values import DOCUMENTS, SCALARS, TEXTS, VALUES, Box, Colour, types_of
 
 
@@ -216,3 +221,40 @@ def test_an_item_that_may_be_too_large_goes_the_careful_way(values: dict[str, An
     assert schema_of(Plain).store(vars(made)) is None
     assert schema_of(Whole).store(vars(Whole(str="a" * 410_000))) is None
     assert schema_of(Plain).store(vars(Plain(plain_id="1", text="ä" * 10_000))) is not None
+
+
+# --- expressions ---------------------------------------------------------------------------------------
+
+STORED_VALUES = st.sampled_from([{"S": "x"}, {"N": "1"}, {"SS": ["a"]}, {"NULL": True}])
+ATTRIBUTES = st.dictionaries(st.sampled_from("abcd"), STORED_VALUES, max_size=3)
+NAMES = st.lists(st.sampled_from("efgh"), unique=True, max_size=2).map(dict.fromkeys)
+
+
+@given(
+    st.sampled_from([STORED, NOT_STORED]),
+    st.tuples(ATTRIBUTES, NAMES, ATTRIBUTES, ATTRIBUTES),
+    st.dictionaries(st.sampled_from("abij"), st.none() | STORED_VALUES, max_size=3),
+)
+def test_expressions_of_a_known_shape_are_those_that_are_rendered(
+    condition: Condition, changes: tuple[Any, ...], assumed: dict[str, Any]
+) -> None:
+    """Also the second time, when only the values are new."""
+    action = Action("Update", Key("p", "s"), condition, update=Update(*changes), assumed=assumed)
+    rendered = _rendered(Update(*changes), condition, assumed, no_resolver())
+    assert action.expressions(no_resolver()) == action.expressions(no_resolver()) == rendered
+
+
+@given(st.text(max_size=3), st.text(max_size=3))
+def test_the_expressions_of_a_guard_are_those_that_are_rendered(primary_id: str, model: str) -> None:
+    """A guard that was planned again has another condition, and is rendered."""
+    guard = free_or_owned(primary_id, model)
+    action = Action("Delete", Key("p", "s"), guard.condition, guard=guard)
+    assert action.expressions(no_resolver()) == _rendered(Update(), guard.condition, {}, no_resolver())
+    other_condition = guard.condition | Compare(Attribute("relatedId"), "=", {"S": "gone"})
+    replanned = evolve(action, condition=other_condition)
+    assert replanned.expressions(no_resolver()) == _rendered(Update(), other_condition, {}, no_resolver())
+
+
+def no_resolver() -> Any:
+    """No resolver, because all conditions name attributes."""
+    return None
