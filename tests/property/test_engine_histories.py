@@ -28,6 +28,8 @@ SCALARS: list[dict[str, Any]] = [
     *({"B": text} for text in ("", "YQ==", "YWI=")),
     *({"BOOL": True}, {"BOOL": False}, {"NULL": True}),
 ]
+ORDERED = SCALARS[:15]
+"""The scalars that have an order."""
 SETS: list[dict[str, Any]] = [
     *({"SS": members} for members in (["a"], ["a", "b"], ["b", "c"])),
     *({"NS": members} for members in (["1"], ["1", "2"], ["2", "10"])),
@@ -79,16 +81,31 @@ class Maker:
         self.values[name] = self.value() if value is None else value
         return name
 
-    def path(self) -> str:
-        path = self.chance.choice(PATHS)
+    def path(self, other: str = "") -> str:
+        """A path; not the other one, which DynamoDB refuses in some places."""
+        path = self.chance.choice([path for path in PATHS if path.replace("#", "") != other.replace("#", "")])
         self.names |= {name: text for name, text in NAMES.items() if name in path}
         return path
 
-    def operand(self) -> str:
+    def operand(self, other: str, values: list[dict[str, Any]] | None = None) -> str:
+        """What a path is compared with.
+
+        Args:
+            other: the path.
+            values: the values to choose from; None for any.
+        """
         pick = self.chance.random()
         if pick < 0.4:
-            return self.placeholder()
-        return f"size({self.path()})" if pick < 0.5 else self.path()
+            return self.placeholder(None if values is None else self.chance.choice(values))
+        return f"size({self.path()})" if pick < 0.5 else self.path(other)
+
+    def comparison(self) -> str:
+        path, symbol = self.path(), self.chance.choice(("=", "<>", "<", "<=", ">", ">="))
+        return f"{path} {symbol} {self.operand(path, None if symbol in ('=', '<>') else ORDERED)}"
+
+    def membership(self) -> str:
+        path = self.path()
+        return f"{path} IN ({self.operand(path)}, {self.placeholder()})"
 
     def condition(self, depth: int = 0) -> str:
         pick = self.chance.random()
@@ -98,14 +115,14 @@ class Maker:
         if depth < 2 and pick < 0.35:
             return f"NOT {self.condition(2)}"
         kinds: list[Callable[[], str]] = [
-            lambda: f"{self.path()} {self.chance.choice(('=', '<>', '<', '<=', '>', '>='))} {self.operand()}",
+            self.comparison,
             lambda: f"attribute_exists({self.path()})",
             lambda: f"attribute_not_exists({self.path()})",
             lambda: f"attribute_type({self.path()}, {self.placeholder({'S': self.chance.choice(TYPES)})})",
             lambda: f"begins_with({self.path()}, {self.placeholder(self.chance.choice(SCALARS[:5]))})",
             lambda: f"contains({self.path()}, {self.placeholder()})",
             lambda: f"{self.path()} BETWEEN {self.bounds()}",
-            lambda: f"{self.path()} IN ({self.operand()}, {self.placeholder()})",
+            self.membership,
             lambda: f"size({self.path()}) > {self.placeholder({'N': '1'})}",
         ]
         return self.chance.choice(kinds)()

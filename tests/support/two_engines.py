@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -90,10 +91,20 @@ class TwoEngines:
     def ask(self, operation: str, request: Any) -> tuple[Answer, Answer]:
         """The answers of the embedded engine and of dynoxide."""
         body = request if isinstance(request, str) else json.dumps(request)
-        status, _, reply = self.embedded.answer_to(TARGET + operation, body.encode())
         self._connection.request("POST", "/", body, {**HEADERS, "X-Amz-Target": TARGET + operation})
         response = self._connection.getresponse()
-        return (status, json.loads(reply)), (response.status, json.loads(response.read()))
+        return self.ask_embedded(operation, body), (response.status, json.loads(response.read()))
+
+    def ask_embedded(self, operation: str, request: Any) -> Answer:
+        """The answer of the embedded engine alone."""
+        body = request if isinstance(request, str) else json.dumps(request)
+        status, _, reply = self.embedded.answer_to(TARGET + operation, body.encode())
+        return status, json.loads(reply)
+
+    def differences(self, requests: Iterable[tuple[str, Any]]) -> str:
+        """What differs between the answers to several requests, each with its operation; empty if nothing does."""
+        differences = [self.difference(operation, request) for operation, request in requests]
+        return "\n".join(difference for difference in differences if difference is not None)
 
     def difference(self, operation: str, request: Any) -> str | None:
         """What differs between the answers to a request; None if they are equal."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from dynamo_bao.dynamodb.transport.embedded.errors import INVALID_VALUE, invalid
@@ -25,7 +25,7 @@ _TEMPLATES: Final = {
     "NOT_NULL": "attribute_exists(#a)",
     "BEGINS_WITH": "begins_with(#a, :v0)",
     "CONTAINS": "contains(#a, :v0)",
-    "NOT_CONTAINS": "NOT contains(#a, :v0)",
+    "NOT_CONTAINS": "attribute_exists(#a) AND NOT contains(#a, :v0)",
     "BETWEEN": "#a BETWEEN :v0 AND :v1",
     **{operator: f"#a {symbol} :v0" for operator, symbol in _SYMBOLS.items()},
 }
@@ -51,32 +51,27 @@ def legacy_condition(conditions: Mapping[str, Mapping[str, Any]], joiner: str | 
         joiner: the ``ConditionalOperator``.
     """
     tests = [_test(name, condition) for name, condition in conditions.items()]
-    combine: Callable[[Any], bool] = any if joiner == "OR" else all
-    return lambda item: combine(test(item) for test in tests)
+    if joiner == "OR" and tests:
+        return lambda item: any(test(item) for test in tests)
+    return lambda item: all(test(item) for test in tests)
 
 
 def _test(name: str, condition: Mapping[str, Any]) -> Predicate:
     operator = condition.get("ComparisonOperator")
-    values = condition.get("AttributeValueList", [])
-    if "Value" in condition:
-        values = [condition["Value"]]
+    values = _values(condition)
     if operator is None:
         operator = "NULL" if condition.get("Exists") is False else "EQ"
-    template = _TEMPLATES.get(operator)
-    if operator == "IN":
-        template = f"#a IN ({', '.join(f':v{number}' for number in range(len(values)))})"
-    if template is None:
-        raise invalid(_no_value(operator, name))
-    scope = Scope({"#a": name}, {f":v{number}": value for number, value in enumerate(values)})
-    scope.checks_bounds = False
-    return parsed_condition(template)(scope)
-
-
-def _no_value(operator: str, name: str) -> str:
-    return (
-        f"{INVALID_VALUE}Value or AttributeValueList must be used with ComparisonOperator: {operator} "
-        f"for Attribute: {name}"
+    template = (
+        _TEMPLATES.get(operator) or f"#a IN ({', '.join(f':v{number}' for number in range(len(values)))})"
     )
+    return parsed_condition(template)(
+        Scope({"#a": name}, {f":v{number}": value for number, value in enumerate(values)})
+    )
+
+
+def _values(condition: Mapping[str, Any]) -> list[Value]:
+    """The values that a condition compares with."""
+    return [condition["Value"]] if "Value" in condition else condition.get("AttributeValueList", [])
 
 
 def require_expected(expected: Mapping[str, Mapping[str, Any]]) -> None:
@@ -85,8 +80,13 @@ def require_expected(expected: Mapping[str, Mapping[str, Any]]) -> None:
         fault = _contradiction(condition)
         if fault is not None:
             raise invalid(f"{INVALID_VALUE}{fault} for Attribute: {name}")
-        if "ComparisonOperator" in condition:
-            _require_arguments(name, condition)
+        operator, values = condition.get("ComparisonOperator"), _values(condition)
+        if operator is not None and not values and _ARGUMENT_COUNTS.get(operator, 1):
+            raise invalid(
+                f"{INVALID_VALUE}Value or AttributeValueList must be used with ComparisonOperator: {operator} "
+                f"for Attribute: {name}"
+            )
+        _require_arguments(operator, values)
 
 
 def _contradiction(condition: Mapping[str, Any]) -> str | None:
@@ -107,56 +107,48 @@ def _contradiction(condition: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _require_arguments(name: str, condition: Mapping[str, Any]) -> None:
-    operator = condition["ComparisonOperator"]
-    values: list[Value] = condition.get("AttributeValueList", [])
-    count = 1 if "Value" in condition else len(values)
-    needed = _ARGUMENT_COUNTS.get(operator, 1)
-    if not count and needed:
-        raise invalid(_no_value(operator, name))
-    if count != needed and operator != "IN":
+def require_filter(conditions: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuses conditions of ``QueryFilter``, ``ScanFilter`` or ``KeyConditions`` with wrong values."""
+    for condition in conditions.values():
+        _require_arguments(condition["ComparisonOperator"], _values(condition))
+
+
+def _require_arguments(operator: str | None, values: list[Value]) -> None:
+    """Refuses values that a condition cannot have; without an operator, those that no attribute can have."""
+    for value in values:
+        _require_set(value)
+    if operator is None:
+        return
+    if len(values) != _ARGUMENT_COUNTS.get(operator, 1) and not (operator == "IN" and values):
         raise invalid(f"{INVALID_VALUE}Invalid number of argument(s) for the {operator} ComparisonOperator")
-    if len({type_of(value) for value in values}) > 1:
+    codes = [type_of(value) for value in values]
+    if len(set(codes)) > 1:
         raise invalid(f"{INVALID_VALUE}AttributeValues inside AttributeValueList must be of same type")
+    for code in codes:
+        if code not in _TYPES.get(operator, (code,)):
+            raise invalid(
+                f"{INVALID_VALUE}ComparisonOperator {operator} is not valid for {code} AttributeValue type"
+            )
     if operator == "BETWEEN" and sort_value(values[0]) > sort_value(values[1]):
         raise invalid(
             "The BETWEEN condition was provided a range where the lower bound is greater than the upper bound"
         )
 
 
-def require_filter(conditions: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuses conditions of ``QueryFilter``, ``ScanFilter`` or ``KeyConditions`` with wrong values."""
-    for condition in conditions.values():
-        operator = condition.get("ComparisonOperator", "")
-        values: list[Value] = condition.get("AttributeValueList", [])
-        for value in values:
-            ((code, member),) = value.items()
-            fault = set_fault(code, member) if code in SET_TYPES else None
-            if fault is not None:
-                raise invalid(fault)
-        if operator not in _TEMPLATES and operator != "IN":
-            continue
-        needed = _ARGUMENT_COUNTS.get(operator, 1)
-        if len(values) != needed and not (operator == "IN" and values):
-            raise invalid(
-                f"{INVALID_VALUE}Invalid number of argument(s) for the {operator} ComparisonOperator"
-            )
-        code = type_of(values[0]) if values else "S"
-        if code not in _TYPES.get(operator, (code,)):
-            raise invalid(
-                f"{INVALID_VALUE}ComparisonOperator {operator} is not valid for {code} AttributeValue type"
-            )
+def _require_set(value: Value) -> None:
+    """Refuses a set that is empty, or has a member twice."""
+    ((code, member),) = value.items()
+    fault = set_fault(code, member) if code in SET_TYPES else None
+    if fault is not None:
+        raise invalid(fault)
 
 
 def legacy_key_condition(conditions: Mapping[str, Mapping[str, Any]]) -> list[KeyPart]:
     """The conditions of ``KeyConditions``."""
-    parts = []
-    for name, condition in conditions.items():
-        operator = condition.get("ComparisonOperator", "")
-        if operator not in _KEY_SYMBOLS:
-            raise invalid(f"Unsupported KeyConditions ComparisonOperator: {operator}")
-        parts.append(KeyPart(name, _KEY_SYMBOLS[operator], tuple(condition.get("AttributeValueList", ()))))
-    return parts
+    return [
+        KeyPart(name, _KEY_SYMBOLS.get(condition["ComparisonOperator"]), tuple(_values(condition)))
+        for name, condition in conditions.items()
+    ]
 
 
 # --- AttributeUpdates ---------------------------------------------------------------------------------------
@@ -166,6 +158,8 @@ def require_updates(updates: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuses changes of ``AttributeUpdates`` whose action cannot have their value."""
     for name, update in updates.items():
         action, value = update.get("Action", "PUT"), update.get("Value")
+        if value is not None:
+            _require_set(value)
         if action not in ("ADD", "PUT", "DELETE"):
             raise invalid(
                 f"1 validation error detected: Value '{action}' at 'attributeUpdates.{name}.member.action' "
@@ -200,4 +194,6 @@ def updated(item: Item, updates: Mapping[str, Mapping[str, Any]]) -> Item:
 def _changed(existing: Value | None, action: str, value: Value) -> Value | None:
     if action == "PUT":
         return value
+    if existing is not None and type_of(existing) != type_of(value):
+        raise invalid("Type mismatch for attribute to update")
     return added(existing, value) if action == "ADD" else without_members(existing, value)

@@ -139,7 +139,6 @@ def condition_of(request: Request, kind: str, scope: Scope) -> Predicate | None:
         return None
     require_not_empty(request, kind)
     scope.paths.clear()
-    scope.checks_bounds = kind != "FilterExpression"
     return bound(kind, lambda: parsed_condition(source)(scope))
 
 

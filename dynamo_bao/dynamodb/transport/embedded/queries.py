@@ -33,6 +33,7 @@ PAGE_BYTES: Final = 2**20
 _NO_KEY_CONDITION: Final = (
     "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
 )
+_NO_INDEX: Final = "Attempted conditional constraint is not an indexable operation"
 _NO_ATTRIBUTES: Final = (
     "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
 )
@@ -111,11 +112,15 @@ def scan(find_store: FindStore, request: Request) -> Answer:
 
 def _key_parts(request: Request, scope: Scope) -> Sequence[KeyPart]:
     source, conditions = request.get("KeyConditionExpression"), request.get("KeyConditions")
+    if source is None and conditions is None:
+        raise invalid(_NO_KEY_CONDITION)
     if source is not None:
-        return bound("KeyConditionExpression", lambda: bound_key_condition(source, scope))
-    if conditions:
-        return legacy_key_condition(conditions)
-    raise invalid(_NO_KEY_CONDITION)
+        parts = bound("KeyConditionExpression", lambda: bound_key_condition(source, scope))
+    else:
+        parts = legacy_key_condition(conditions or {})
+    if not 1 <= len(parts) <= 2:
+        raise invalid("Conditions can be of length 1 or 2 only")
+    return parts
 
 
 def _range(view: View, parts: Sequence[KeyPart]) -> tuple[Any, Bounds | None]:
@@ -124,9 +129,11 @@ def _range(view: View, parts: Sequence[KeyPart]) -> tuple[Any, Bounds | None]:
     hash_part = by_name.pop(view.hash_name, None)
     if hash_part is None:
         raise invalid(f"Query condition missed key schema element: {view.hash_name}")
+    if hash_part.symbol is None:
+        raise invalid(_NO_INDEX)
     if hash_part.symbol != "=":
         raise invalid("Query key condition not supported")
-    if len(by_name) > 1 or (by_name and view.range_name is None):
+    if by_name and view.range_name is None:
         raise invalid("Query key condition not supported")
     if by_name and view.range_name not in by_name:
         raise invalid(f"Query condition missed key schema element: {view.range_name}")
@@ -136,6 +143,8 @@ def _range(view: View, parts: Sequence[KeyPart]) -> tuple[Any, Bounds | None]:
     _require_key_value(hash_part.name, hash_part.values[0])
     partition = sort_value(hash_part.values[0])
     for part in by_name.values():
+        if part.symbol is None:
+            raise invalid(_NO_INDEX)
         if part.symbol == "begins_with" and view.types[part.name] == "N":
             raise invalid(
                 "Invalid KeyConditionExpression: Incorrect operand type for operator or function; "

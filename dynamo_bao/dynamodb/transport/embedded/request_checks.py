@@ -222,6 +222,10 @@ _FAILED: Final = "failed to satisfy constraint: Member must"
 NOT_NULL: Final = f"{_FAILED} not be null"
 CAPACITY_MODES: Final = ("INDEXES", "TOTAL", "NONE")
 _RETURN_VALUES: Final = ("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW")
+_OPERATORS: Final = (
+    *("IN", "NULL", "BETWEEN", "LT", "NOT_CONTAINS", "EQ", "GT", "NOT_NULL", "NE", "LE", "BEGINS_WITH", "GE"),
+    "CONTAINS",
+)
 _SELECT: Final = ("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES")
 
 
@@ -336,8 +340,12 @@ def tag_faults(request: Mapping[str, Any]) -> Iterator[str]:
 def _operators(member: str) -> Constraint:
     def faults(request: Mapping[str, Any]) -> Iterator[str]:
         for name, condition in request.get(member, {}).items():
-            if "ComparisonOperator" not in condition:
-                yield f"Value null at '{at(member)}.{name}.member.comparisonOperator' {NOT_NULL}"
+            place = f"{at(member)}.{name}.member.comparisonOperator"
+            operator = condition.get("ComparisonOperator")
+            if operator is None and member != "Expected":
+                yield f"Value null at '{place}' {NOT_NULL}"
+            elif operator is not None and operator not in _OPERATORS:
+                yield f"Value '{operator}' at '{place}' {_FAILED} satisfy enum value set: [{', '.join(_OPERATORS)}]"
 
     return faults
 
@@ -346,17 +354,20 @@ _capacity: Final = one_of("ReturnConsumedCapacity", CAPACITY_MODES)
 _metrics: Final = one_of("ReturnItemCollectionMetrics", ("SIZE", "NONE"))
 _returned: Final = one_of("ReturnValues", _RETURN_VALUES)
 _select: Final = one_of("Select", _SELECT)
+_joiner: Final = one_of("ConditionalOperator", ("OR", "AND"))
+_expected: Final = _operators("Expected")
 CONSTRAINTS: Final[dict[str, tuple[tuple[Constraint, ...], ...]]] = {
     "GetItem": ((_required("Key"), _table_name, _capacity, _not_empty("AttributesToGet")),),
-    "PutItem": ((_table_name,), (_required("Item"), _returned, _capacity, _metrics)),
-    "UpdateItem": ((_table_name,), (_required("Key"), _returned, _capacity, _metrics)),
-    "DeleteItem": ((_table_name, _required("Key"), _capacity, _returned, _metrics),),
+    "PutItem": ((_table_name,), (_required("Item"), _returned, _capacity, _metrics, _joiner, _expected)),
+    "UpdateItem": ((_table_name,), (_required("Key"), _returned, _capacity, _metrics, _joiner, _expected)),
+    "DeleteItem": ((_table_name, _required("Key"), _capacity, _returned, _metrics, _joiner, _expected),),
     "Query": (
         (
             _table_name,
             _capacity,
             _select,
             _limit_of_query,
+            _joiner,
             _operators("QueryFilter"),
             _operators("KeyConditions"),
         ),
@@ -368,6 +379,7 @@ CONSTRAINTS: Final[dict[str, tuple[tuple[Constraint, ...], ...]]] = {
             _select,
             at_least("Limit", 1),
             at_least("Segment", 0),
+            _joiner,
             _operators("ScanFilter"),
         ),
     ),

@@ -38,6 +38,8 @@ _FUNCTIONS: Final = {
     "contains": 2,
 }
 """The functions that are conditions, with the number of their operands."""
+_ALL_TYPES: Final = "{B,NULL,SS,BOOL,L,BS,N,NS,S,M}"
+"""All types, as errors of `attribute_type` name them."""
 
 
 class Operand(NamedTuple):
@@ -65,6 +67,12 @@ class Operand(NamedTuple):
             name: Any = path[0]
             return lambda item: item.get(name)
         return lambda item: value_at(item, path)
+
+    def type_in(self, scope: Scope) -> str | None:
+        """Its type, as far as the request itself tells it; None for a path."""
+        if self.kind == "value":
+            return type_of(scope.value(self.placeholder))
+        return "N" if self.kind == "size" else None
 
 
 def size_of(value: Value | None) -> Value | None:
@@ -216,11 +224,37 @@ def _comparison(tokens: Tokens, first: Operand) -> Bind:
 # --- the conditions -----------------------------------------------------------------------------------------
 
 
+def _require_distinct(name: str, scope: Scope, first: Operand, *rest: Operand) -> None:
+    """Refuses an operator or a function that gets the same path twice."""
+    if first.kind != "path":
+        return
+    path = scope.with_names(first.path)
+    if any(part.kind == "path" and scope.with_names(part.path) == path for part in rest):
+        raise ExpressionError(
+            "The first operand must be distinct from the remaining operands for this operator or function; "
+            f"operator: {name}, first operand: {path_text(path)}"
+        )
+
+
+def _require_types(name: str, scope: Scope, types: tuple[str, ...], *operands: Operand) -> None:
+    """Refuses values of the request that an operator or a function cannot take."""
+    for part in operands:
+        code = part.type_in(scope)
+        if code is not None and code not in types:
+            raise ExpressionError(
+                "Incorrect operand type for operator or function; "
+                f"operator or function: {name}, operand type: {code}"
+            )
+
+
 def _compared(symbol: str, first: Operand, second: Operand) -> Bind:
     compare = _equals if symbol == "=" else _differs if symbol == "<>" else _in_order(_ORDERS[symbol])
 
     def bind(scope: Scope) -> Predicate:
         read_first, read_second = first.bind(scope), second.bind(scope)
+        _require_distinct(symbol, scope, first, second)
+        if symbol in _ORDERS:
+            _require_types(symbol, scope, ORDERED_TYPES, first, second)
         return lambda item: compare(read_first(item), read_second(item))
 
     return bind
@@ -252,7 +286,9 @@ _is_at_most: Final = _in_order(operator.le)
 def _between(subject: Operand, low: Operand, high: Operand) -> Bind:
     def bind(scope: Scope) -> Predicate:
         read, read_low, read_high = subject.bind(scope), low.bind(scope), high.bind(scope)
-        if low.kind == high.kind == "value" and scope.checks_bounds:
+        _require_distinct("BETWEEN", scope, subject, low, high)
+        _require_types("BETWEEN", scope, ORDERED_TYPES, subject, low, high)
+        if low.kind == high.kind == "value":
             require_bounds(scope.value(low.placeholder), scope.value(high.placeholder))
 
         def test(item: Item) -> bool:
@@ -288,6 +324,7 @@ def _shown(value: Value) -> str:
 def _among(subject: Operand, members: list[Operand]) -> Bind:
     def bind(scope: Scope) -> Predicate:
         read, reads = subject.bind(scope), [member.bind(scope) for member in members]
+        _require_distinct("IN", scope, subject, *members)
         return lambda item: any(_equals(read(item), member(item)) for member in reads)
 
     return bind
@@ -311,27 +348,39 @@ def _not_exists(subject: Operand) -> Bind:
 
 def _has_type(subject: Operand, code: Operand) -> Bind:
     def bind(scope: Scope) -> Predicate:
-        read, read_code = subject.bind(scope), code.bind(scope)
+        read = subject.bind(scope)
+        code.bind(scope)
+        _require_distinct("attribute_type", scope, subject, code)
+        expected = _type_name(code, scope)
 
         def test(item: Item) -> bool:
-            value, type_code = read(item), read_code(item)
-            return value is not None and type_code is not None and type_code.get("S") == type_of(value)
+            value = read(item)
+            return value is not None and type_of(value) == expected
 
         return test
 
     return bind
 
 
+def _type_name(operand: Operand, scope: Scope) -> str:
+    """The type that `attribute_type` asks for, which has to be a text of the request."""
+    if operand.kind == "path":
+        raise ExpressionError(
+            "Incorrect operand type for operator or function; "
+            f"operator or function: attribute_type, operand type: {_ALL_TYPES}"
+        )
+    _require_types("attribute_type", scope, ("S",), operand)
+    name: str = scope.value(operand.placeholder)["S"]
+    if name not in _ALL_TYPES[1:-1].split(","):
+        raise ExpressionError(f"Invalid attribute type name found; type: {name}, valid types: {_ALL_TYPES}")
+    return name
+
+
 def _begins_with(subject: Operand, prefix: Operand) -> Bind:
     def bind(scope: Scope) -> Predicate:
         read, read_prefix = subject.bind(scope), prefix.bind(scope)
-        if prefix.kind == "value":
-            code = type_of(scope.value(prefix.placeholder))
-            if code not in ("S", "B"):
-                raise ExpressionError(
-                    "Incorrect operand type for operator or function; "
-                    f"operator or function: begins_with, operand type: {code}"
-                )
+        _require_distinct("begins_with", scope, subject, prefix)
+        _require_types("begins_with", scope, ("S", "B"), subject, prefix)
         return lambda item: _begins(read(item), read_prefix(item))
 
     return bind
@@ -348,12 +397,7 @@ def _begins(value: Value | None, prefix: Value | None) -> bool:
 def _contains(container: Operand, part: Operand) -> Bind:
     def bind(scope: Scope) -> Predicate:
         read, read_part = container.bind(scope), part.bind(scope)
-        if container == part:
-            operand_name = container.placeholder or path_text(scope.path(container.path))[1:-1]
-            raise ExpressionError(
-                "The first operand must be distinct from the remaining operands for this operator or function; "
-                f"operator: contains, first operand: [{operand_name}]"
-            )
+        _require_distinct("contains", scope, container, part)
         return lambda item: holds(read(item), read_part(item))
 
     return bind

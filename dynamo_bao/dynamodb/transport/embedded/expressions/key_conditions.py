@@ -26,12 +26,12 @@ class KeyPart(NamedTuple):
 
     Attributes:
         name: the attribute.
-        symbol: a comparison, ``"BETWEEN"`` or ``"begins_with"``.
+        symbol: a comparison, ``"BETWEEN"`` or ``"begins_with"``; None for one that no key can have.
         values: the values it is compared with.
     """
 
     name: str
-    symbol: str
+    symbol: str | None
     values: tuple[Value, ...]
 
 

@@ -17,21 +17,24 @@ class Scope:
         values: the canonical values by placeholder; None without any.
     """
 
-    __slots__ = ("_names", "_used_placeholders", "_values", "checks_bounds", "paths")
+    __slots__ = ("_names", "_used_placeholders", "_values", "paths")
 
     def __init__(self, names: Mapping[str, str] | None, values: Mapping[str, Value] | None) -> None:
         self._names, self._values = names, values
         self._used_placeholders: set[str] = set()
         self.paths: list[Path] = []
         """The paths that the last condition reads."""
-        self.checks_bounds: bool = True
-        """Whether bounds of BETWEEN in the wrong order are an error; in a filter they match nothing."""
 
     def path(self, path: Path) -> Path:
+        """A path with the attributes' names for their placeholders; it is remembered in `paths`."""
+        path = self.with_names(path)
+        self.paths.append(path)
+        return path
+
+    def with_names(self, path: Path) -> Path:
         """A path with the attributes' names for their placeholders."""
         if any(type(part) is str and part[0] == "#" for part in path):
-            path = tuple(self._name(part) if type(part) is str else part for part in path)
-        self.paths.append(path)
+            return tuple(self._name(part) if type(part) is str else part for part in path)
         return path
 
     def _name(self, name: str) -> str:

@@ -1,0 +1,119 @@
+"""Conditions and filters that DynamoDB refuses before it looks at an item, where dynoxide compares in vain.
+
+The texts are DynamoDB's. DynamoDB Local, which is Amazon's own, refuses the same requests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.two_engines import TwoEngines
+
+TextOfFault = Callable[[str, Any], str]
+T = {"TableName": "requests"}
+KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}
+VALUES: dict[str, Any] = {
+    ":one": {"N": "1"},
+    ":two": {"N": "2"},
+    ":s": {"S": "a"},
+    ":t": {"S": "b"},
+    ":b": {"B": "YQ=="},
+    ":c": {"B": "Yg=="},
+    ":flag": {"BOOL": True},
+    ":null": {"NULL": True},
+    ":ss": {"SS": ["a"]},
+    ":l": {"L": []},
+    ":m": {"M": {}},
+    ":type": {"S": "N"},
+}
+BOUNDS = "; lower bound operand: AttributeValue: {{{}}}, upper bound operand: AttributeValue: {{{}}}"
+ORDER = "The BETWEEN operator requires upper bound to be greater than or equal to lower bound" + BOUNDS
+ONE_TYPE = "The BETWEEN operator requires same data type for lower and upper bounds" + BOUNDS
+TYPE = "Incorrect operand type for operator or function; operator or function: {}, operand type: {}"
+SAME = (
+    "The first operand must be distinct from the remaining operands for this operator or function; "
+    "operator: {}, first operand: {}"
+)
+NAMES = "{B,NULL,SS,BOOL,L,BS,N,NS,S,M}"
+FAULTS: dict[str, str] = {
+    "x BETWEEN :two AND :one": ORDER.format("N:2", "N:1"),
+    "s BETWEEN :t AND :s": ORDER.format("S:b", "S:a"),
+    "b BETWEEN :c AND :b": ORDER.format("B:Yg==", "B:YQ=="),
+    "x BETWEEN :one AND :s": ONE_TYPE.format("N:1", "S:a"),
+    "x BETWEEN :flag AND y": TYPE.format("BETWEEN", "BOOL"),
+    "x BETWEEN y AND :null": TYPE.format("BETWEEN", "NULL"),
+    ":ss BETWEEN x AND y": TYPE.format("BETWEEN", "SS"),
+    "x < :flag": TYPE.format("<", "BOOL"),
+    ":l <= x": TYPE.format("<=", "L"),
+    "x > :ss": TYPE.format(">", "SS"),
+    "size(x) >= :m": TYPE.format(">=", "M"),
+    "NOT (x = y OR x < :null)": TYPE.format("<", "NULL"),
+    "begins_with(s, :one)": TYPE.format("begins_with", "N"),
+    "begins_with(:flag, s)": TYPE.format("begins_with", "BOOL"),
+    "begins_with(s, size(x))": TYPE.format("begins_with", "N"),
+    "attribute_type(x, :one)": TYPE.format("attribute_type", "N"),
+    "attribute_type(x, size(y))": TYPE.format("attribute_type", "N"),
+    "attribute_type(x, y)": TYPE.format("attribute_type", NAMES),
+    "attribute_type(x, :s)": f"Invalid attribute type name found; type: a, valid types: {NAMES}",
+    "x = x": SAME.format("=", "[x]"),
+    "#x <> x": SAME.format("<>", "[x]"),
+    "l[0] < l[0]": SAME.format("<", "[l, [0]]"),
+    "m.n.a IN (y, m.n.a)": SAME.format("IN", "[m, n, a]"),
+    "x BETWEEN x AND y": SAME.format("BETWEEN", "[x]"),
+    "contains(ss, ss)": SAME.format("contains", "[ss]"),
+    "begins_with(s, s)": SAME.format("begins_with", "[s]"),
+    "attribute_type(x, x)": SAME.format("attribute_type", "[x]"),
+}
+ALLOWED = """
+size(x) = size(x)|size(l) = l|x BETWEEN y AND y|:s = :s|:one IN (:one)|begins_with(:s, :s)
+:one BETWEEN :one AND :two|x BETWEEN :one AND :one|b BETWEEN :b AND :c|attribute_type(x, :type)|x = :flag|x <> :ss
+x IN (:flag, :one)|contains(:flag, x)|l < :one|:one < l|zz < :one|zz BETWEEN :one AND :two|flag > x|ss <= ns|x < y
+contains(bs, :b)|contains(ns, :one)|contains(l, :s)|contains(x, :one)|contains(m, :s)|contains(s, :s)|size(bs) = :two
+size(flag) = :one|size(b) = :two|begins_with(b, :b)|begins_with(x, :s)|attribute_type(zz, :type)|ss = ss2|ns <> :one
+""".replace("\n", "|").split("|")
+"""Conditions with unusual operands, which hold or do not hold, but are no faults."""
+
+
+def with_condition(member: str, expression: str) -> dict[str, Any]:
+    """A request with an expression, and with the names and values that it uses."""
+    values = {name: VALUES[name] for name in re.findall(r":\w+", expression)}
+    names = {"#x": "x"} if "#x" in expression else {}
+    members = {"ExpressionAttributeValues": values, "ExpressionAttributeNames": names}
+    return {**T, member: expression, **{name: part for name, part in members.items() if part}}
+
+
+@pytest.mark.parametrize(("expression", "text"), FAULTS.items())
+def test_a_condition_that_can_never_hold_is_refused(
+    text_of_fault: TextOfFault, expression: str, text: str
+) -> None:
+    """As a filter of a scan and of a query, and as the condition of a write, whether an item is there or not."""
+    scan = with_condition("FilterExpression", expression)
+    assert text_of_fault("Scan", scan) == f"Invalid FilterExpression: {text}"
+    values = {**scan.get("ExpressionAttributeValues", {}), ":s": {"S": "a"}}
+    query = {**scan, "KeyConditionExpression": "pk = :s", "ExpressionAttributeValues": values}
+    assert text_of_fault("Query", query) == f"Invalid FilterExpression: {text}"
+    for sk in ("1", "none"):
+        write = with_condition("ConditionExpression", expression) | {"Key": {**KEY, "sk": {"S": sk}}}
+        assert text_of_fault("DeleteItem", write) == f"Invalid ConditionExpression: {text}"
+
+
+def test_a_transaction_names_the_condition_that_can_never_hold(both: TwoEngines) -> None:
+    check = with_condition("ConditionExpression", "x BETWEEN :two AND :one") | {"Key": KEY}
+    status, answer = both.ask_embedded("TransactWriteItems", {"TransactItems": [{"ConditionCheck": check}]})
+    text = f"Invalid ConditionExpression: {ORDER.format('N:2', 'N:1')}"
+    assert (status, answer["CancellationReasons"]) == (400, [{"Code": "ValidationError", "Message": text}])
+
+
+def test_unusual_operands_are_compared_as_dynoxide_does(both: TwoEngines) -> None:
+    scans = [("Scan", with_condition("FilterExpression", text)) for text in ALLOWED if text]
+    assert both.differences(scans) == ""
+
+
+def test_a_value_may_be_compared_with_itself(both: TwoEngines) -> None:
+    """Only a path may not be; dynoxide refuses both."""
+    status, answer = both.ask_embedded("Scan", with_condition("FilterExpression", "contains(:s, :s)"))
+    assert (status, answer["Count"]) == (200, 1)
