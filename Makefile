@@ -20,7 +20,7 @@ SEED ?= 1
 MINUTES ?= 120
 PATHS_TESTS := tests/integration tests/compat/parity --ignore tests/integration/cli --ignore tests/integration/maintenance
 
-.PHONY: help demo serve orders orders-api shop shop-api test long reliability paths json parity interop javascript test-minimum test-graphene release-check mutants bench profile check lint types docs docs-serve format engines clean
+.PHONY: help demo serve orders orders-api shop shop-api test long reliability paths json parity interop javascript test-minimum test-graphene release-check coverage mutants bench profile check lint types docs docs-serve format engines clean
 
 help:  ## this list
 	@$(PYTHON) -c "import re; [print(f'{name:14}{text}') for name, text in re.findall(r'^([a-z-]+):.*?## +(.*)', open('Makefile', encoding='utf-8').read(), re.M)]"
@@ -131,6 +131,12 @@ test-graphene:  ## GraphQL on graphql-core 3.2, with Graphene and the oldest Str
 # Pythons that are not installed are skipped, and listed as such at the end.
 release-check: $(RELEASE_READY) engines javascript  ## build the package, install it elsewhere, and test it there with each Python
 	$(BIN)/python -m tox run --skip-missing-interpreters true
+
+coverage: $(READY) $(MUTANTS_READY) engines javascript  ## the lines and branches that no test runs: about 15 minutes
+	rm -rf build/coverage && mkdir -p build/coverage
+	-$(BIN)/python -m coverage run --rcfile tests/coverage.toml -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m coverage combine --rcfile tests/coverage.toml
+	$(BIN)/python -m coverage report --rcfile tests/coverage.toml
 
 # cosmic-ray changes files in a copy of the tree. mutmut is faster, but runs functions through frames of its own, and
 # this library looks at frames to say which line of a program asked for a request, so its tests fail without any mutant.
