@@ -24,6 +24,8 @@ VARYING: Final = (
     "TableArn",
     "IndexArn",
     "CreationDateTime",
+    "LastIncreaseDateTime",
+    "LastDecreaseDateTime",
     "LatestStreamArn",
     "LatestStreamLabel",
 )

@@ -23,7 +23,9 @@ _MOST_INDEXES: Final = {
     "GlobalSecondaryIndexes": (20, "GlobalSecondaryIndex count exceeds the per-table limit of 20"),
 }
 _LARGEST_THROUGHPUT: Final = 10**12
-BILLING_MODES: Final = ("PROVISIONED", "PAY_PER_REQUEST")
+_BILLING_MODES: Final = ("PROVISIONED", "PAY_PER_REQUEST")
+_one_of_modes: Final = one_of("BillingMode", _BILLING_MODES)
+_one_of_classes: Final = one_of("TableClass", ("STANDARD", "STANDARD_INFREQUENT_ACCESS"))
 _VIEW_TYPES: Final = ("NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY")
 _NO_DEFINITION: Final = "Invalid KeySchema: Some index key attribute have no definition"
 PAY_AND_PROVISION: Final = (
@@ -60,7 +62,7 @@ def require_creatable(request: Request, shortest: int) -> None:
     if mode == "PAY_PER_REQUEST" and throughput:
         raise invalid(PAY_AND_PROVISION)
     require_bounded(throughput)
-    if mode == "PROVISIONED" and not throughput:
+    if mode != "PAY_PER_REQUEST" and not throughput:
         raise invalid(
             f"{INVALID_VALUE}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is "
             "PROVISIONED"
@@ -82,7 +84,8 @@ def require_creatable(request: Request, shortest: int) -> None:
 
 
 def _creation_faults(request: Request) -> Iterator[str]:
-    yield from one_of("BillingMode", BILLING_MODES)(request)
+    yield from _one_of_modes(request)
+    yield from _one_of_classes(request)
     yield from throughput_faults(request.get("ProvisionedThroughput"), "provisionedThroughput")
     yield from _schema_faults(request.get("KeySchema"), "keySchema", is_table=True)
     yield from _definition_faults(request.get("AttributeDefinitions"))
@@ -330,7 +333,8 @@ def require_changes(request: Request) -> None:
 
 
 def _change_faults(request: Request) -> Iterator[str]:
-    yield from one_of("BillingMode", BILLING_MODES)(request)
+    yield from _one_of_modes(request)
+    yield from _one_of_classes(request)
     yield from throughput_faults(request.get("ProvisionedThroughput"), "provisionedThroughput")
     yield from _definition_faults(request.get("AttributeDefinitions", []))
     yield from _stream_faults(request)
@@ -340,12 +344,14 @@ def _change_faults(request: Request) -> Iterator[str]:
             yield from _index_faults(update["Create"], f"{place}.create")
         if "Update" in update:
             change = update["Update"]
-            yield from name_faults(change.get("IndexName", ""), f"{place}.update.indexName", 3)
+            yield from _index_name_faults(change, f"{place}.update")
             if "ProvisionedThroughput" not in change:
                 yield f"Value null at '{place}.update.provisionedThroughput' {NOT_NULL}"
             yield from throughput_faults(
                 change.get("ProvisionedThroughput"), f"{place}.update.provisionedThroughput"
             )
+        if "Delete" in update:
+            yield from _index_name_faults(update["Delete"], f"{place}.delete")
 
 
 def require_new_index(index: Mapping[str, Any], definitions: Iterable[Mapping[str, str]]) -> None:

@@ -121,6 +121,7 @@ class Tables:
         require_changes(request)
         store = self.named(request)
         table, throughput = store.table, request.get("ProvisionedThroughput")
+        old_throughput = _table_throughput(table)
         _require_other_throughput(table, request)
         definitions = request.get("AttributeDefinitions", [])
         for update in request.get("GlobalSecondaryIndexUpdates", ()):
@@ -140,7 +141,10 @@ class Tables:
         table.table_class = request.get("TableClass", getattr(table, "table_class", None))
         _drop_unused_definitions(table)
         store.refresh()
-        return {"TableDescription": described(store, "UPDATING" if throughput else "ACTIVE")}
+        if not throughput:
+            return {"TableDescription": described(store, "ACTIVE")}
+        # A change of throughput is shown when it is done.
+        return {"TableDescription": {**described(store, "UPDATING"), "ProvisionedThroughput": old_throughput}}
 
     def update_time_to_live(self, request: Request) -> Answer:
         """UpdateTimeToLive."""
