@@ -21,6 +21,7 @@ from dynamo_bao import (
     load_models,
     run_with_batch_context,
 )
+from dynamo_bao.modelfiles.custom_fields import FieldsFolder
 from dynamo_bao.modelfiles.reader import read_definitions
 from dynamo_bao.models import registry
 from dynamo_bao.models.class_builder import schema_of
@@ -357,6 +358,33 @@ def test_wrong_uses_of_own_classes(tmp_path: Path, fields_dir: Path, stated: str
     assert caught.value.line == 1
 
 
+def test_a_field_stored_by_another_name_needs_a_constructor_that_takes_it(
+    tmp_path: Path, fields_dir: Path
+) -> None:
+    """`mail_url` alone does not tell `mailURL`; the error says what the constructor lacks."""
+    (fields_dir / "bare_field.py").write_text(
+        "from dynamo_bao import StringField\n\n\n"
+        "class BareField(StringField):\n    def __init__(self) -> None:\n        super().__init__()\n"
+    )
+    path = account(tmp_path, "{type: BareField}")
+    path.write_text(path.read_text().replace("mail:", "mailURL:"))
+    with pytest.raises(ModelFileError, match="constructor of BareField must accept attribute="):
+        load_models(path, fields_dir=fields_dir)
+
+
+def test_a_module_that_the_program_has_of_that_name_is_not_taken(
+    tmp_path: Path, fields_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder's own module is, also where another one comes first on the path."""
+    other = tmp_path / "elsewhere" / "own_fields"
+    other.mkdir(parents=True)
+    (other / "__init__.py").touch()
+    (other / "email_field.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(str(other.parent))
+    monkeypatch.chdir(tmp_path)
+    assert list(FieldsFolder(fields_dir).kinds()) == ["EmailField"]
+
+
 def test_a_constructor_that_takes_nothing_makes_optional_fields_too(tmp_path: Path, fields_dir: Path) -> None:
     """The annotation says that the value may be None."""
     (fields_dir / "bare_field.py").write_text(
@@ -365,6 +393,24 @@ def test_a_constructor_that_takes_nothing_makes_optional_fields_too(tmp_path: Pa
     )
     (model,) = load_models(account(tmp_path, "{type: BareField}"), fields_dir=fields_dir).values()
     assert model(id="1").to_dict() == {"id": "1", "mail": None}
+
+
+def test_the_annotation_of_an_own_class_is_what_it_holds(tmp_path: Path, fields_dir: Path) -> None:
+    """Its own `python_types`, if they differ from those of the class that it extends."""
+    (fields_dir / "kinds.py").write_text(
+        "from fractions import Fraction\n\nfrom dynamo_bao import Field\n\n\n"
+        "class FractionField(Field):\n    python_types = (Fraction,)\n\n\n"
+        "class ComplexField(Field):\n    python_types = (complex,)\n\n\n"
+        "class WhateverField(Field):\n    python_types = (object,)\n"
+    )
+    kinds = FieldsFolder(fields_dir).kinds()
+    annotations = {name: kind.annotation for name, kind in kinds.items()}
+    assert (annotations["FractionField"].text, annotations["FractionField"].imports) == (
+        "Fraction",
+        {"Fraction": "fractions"},
+    )
+    assert (annotations["ComplexField"].text, annotations["ComplexField"].imports) == ("complex", {})
+    assert annotations["WhateverField"].text == "Any"
 
 
 @pytest.mark.parametrize(

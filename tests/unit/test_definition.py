@@ -154,6 +154,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: define({"tags": StringSetField()}, {"tags": set[int]}),
         r"Order\.tags: StringSetField",
     ),
+    "a text as a set": (
+        lambda: define({"tags": StringSetField()}, {"tags": str}),
+        r"Order\.tags: StringSetField does not hold str",
+    ),
     "another enumeration": (
         lambda: define({"c": EnumField(Colour)}, {"c": Shape}),
         r"Order\.c: EnumField does not hold Shape",
@@ -620,6 +624,13 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Any:
     yield made
     vars(made).clear()
     gc.collect()
+
+
+def test_a_field_that_needs_no_annotation_may_have_one_that_only_checkers_know() -> None:
+    """Many programs import types under TYPE_CHECKING only. The field object says what the field holds."""
+    schema = schema_of(define({"city": StringField()}, {"city": "NameOfACity"}))
+    assert type(schema.fields["city"]) is StringField
+    assert schema.accept_all({"order_id": "a", "city": "Rome"})["city"] == "Rome"
 
 
 def test_a_forward_reference_is_resolved_at_first_use(module: Any) -> None:

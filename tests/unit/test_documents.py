@@ -66,6 +66,11 @@ class Cell(Generic[T]):
 
 
 @attrs.define
+class Column(Generic[T]):
+    values: list[T]
+
+
+@attrs.define
 class Tree:
     name: str
     children: list[Tree] = attrs.Factory(list)
@@ -89,6 +94,20 @@ class Checked:
     def __post_init__(self) -> None:
         if self.size < 0:
             raise ValueError("size is negative")
+
+
+@attrs.define
+class Mark:
+    """The same members as `Point`."""
+
+    x: int
+    label: str = ""
+
+
+@dataclasses.dataclass
+class Opened:
+    path: str
+    mode: dataclasses.InitVar[str]
 
 
 class Named(NamedTuple):
@@ -157,6 +176,7 @@ KEPT: list[tuple[Any, Any, dict[str, Any]]] = [
         {"M": {"name": {"S": "a"}, "point": {"M": {"x": {"N": "1"}, "label": {"S": ""}}}, "seen": {"L": []}}},
     ),
     (Cell[Decimal], Cell(Decimal("0.1")), {"M": {"value": {"N": "0.1"}}}),
+    (Column[Decimal], Column([Decimal("0.1")]), {"M": {"values": {"L": [{"N": "0.1"}]}}}),
     (list["Point"], [Point(1)], {"L": [{"M": {"x": {"N": "1"}, "label": {"S": ""}}}]}),
     (
         Tree,
@@ -165,6 +185,7 @@ KEPT: list[tuple[Any, Any, dict[str, Any]]] = [
     ),
     (list[int | str], [1, "a"], {"L": [{"N": "1"}, {"S": "a"}]}),
     (list[int | float], [1, 0.5], {"L": [{"N": "1"}, {"N": "0.5"}]}),
+    (list[int | str | float], [1, "a", 0.5], {"L": [{"N": "1"}, {"S": "a"}, {"N": "0.5"}]}),
     (list[int | Decimal], [1, Decimal("0.5")], {"L": [{"N": "1"}, {"N": "0.5"}]}),
     (
         list[Point | Tree],
@@ -250,6 +271,8 @@ WRONG: list[tuple[Any, Any, str]] = [
         r"v\.children\[0\]\.children\[0\]\.name takes str",
     ),
     (list[int | str], [1.5], r"v\[0\] is no int \| str"),
+    (list[int | float], ["1"], r"v\[0\] takes int or float"),
+    (list[Point | Mark], [Mark(1)], r"v\[0\] would be read back as another of its types"),
     (date, datetime(2026, 1, 31, tzinfo=UTC), r"v takes a date, not a datetime"),
     (date, "31.1.2026", "v is not the text of a date"),
     (time, time(12, tzinfo=UTC), "v has a time zone"),
@@ -316,12 +339,53 @@ def test_members_that_have_no_default_and_are_absent() -> None:
         size: int = 5
 
     field = field_of(Late)
-    assert field.from_dynamo({"M": {}}) == Late(set(), frozenset(), None)
+    assert field.from_dynamo({"M": {}}) == field.from_json({}) == Late(set(), frozenset(), None)
     assert field.from_dynamo({"M": {"nick": {"NULL": True}, "more": {"S": "x"}}}) == Late(
         set(), frozenset(), None
     )
     with pytest.raises(ValueError, match="no 'x', which Point needs"):
         field_of(Point).from_dynamo({"M": {}})
+
+
+@pytest.mark.parametrize("library", ["attrs", "dataclasses"])
+def test_a_member_that_the_constructor_does_not_take_is_not_stored(library: str) -> None:
+    """The class fills it again whenever it is read."""
+
+    @attrs.define
+    class Attrs:
+        side: int
+        area: int = attrs.field(init=False)
+
+        def __attrs_post_init__(self) -> None:
+            self.area = self.side**2
+
+    @dataclasses.dataclass
+    class Data:
+        side: int
+        area: int = dataclasses.field(init=False)
+
+        def __post_init__(self) -> None:
+            self.area = self.side**2
+
+    square: Any = Attrs if library == "attrs" else Data
+    field = field_of(square)
+    stored = field.to_dynamo(field.accept(square(3)))
+    assert stored == {"M": {"side": {"N": "3"}}}
+    assert field.from_dynamo(stored) == square(3)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "stored"),
+    [
+        (list[int | str], {"L": [{"BOOL": True}]}),
+        (set[date], {"NS": ["1"]}),
+        (timedelta, {"S": "two days"}),
+    ],
+)
+def test_what_is_stored_in_another_type_cannot_be_read(annotation: Any, stored: dict[str, Any]) -> None:
+    """It is no value of the annotation, so the field has none."""
+    with pytest.raises(ValueError):
+        field_of(annotation).from_dynamo(stored)
 
 
 def test_sets_inside_read_from_lists_too() -> None:
@@ -368,6 +432,12 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "an ordered dict": (OrderedDict[str, int], "no field holds a"),
     "a named tuple": (Named, "no field holds a Named"),
     "a typed dict": (Typed, "no field holds a Typed"),
+    "a union of numbers and functions": (
+        typing.Callable[[int], str],
+        r"a Callable\[\[int\], str\]",
+    ),
+    "choices of several types": (Literal["a", 1], r"no field holds a Literal"),
+    "an argument that is not stored": (Opened, r"Opened\.mode is an InitVar.*give it a default"),
     "a member of a class": (attrs.make_class("Bad", {"m": attrs.field(type=complex)}), r"Bad\.m: a complex"),
 }
 
@@ -536,6 +606,9 @@ def test_the_field_of_what_is_inside() -> None:
     assert type(point.inside("label")) is StringField
     assert field_of(dict[str, Any]).inside("a") is None
     assert field_of(dict).inside("a") is None
+    pair = field_of(tuple[int, str])
+    assert type(pair.inside(1)) is StringField
+    assert pair.inside(2) is None
     with pytest.raises(QueryError, match=r"Place has no member 'nmae'\. Did you mean 'name'"):
         place.inside("nmae")
     assert not place.is_unit

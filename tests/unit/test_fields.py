@@ -16,6 +16,7 @@ from dynamo_bao import (
     BooleanField,
     CounterField,
     CreateDateField,
+    DateField,
     DateTimeField,
     DecimalField,
     EnumField,
@@ -33,6 +34,7 @@ from dynamo_bao import (
     RelatedField,
     StringField,
     StringSetField,
+    TimeField,
     TtlField,
     UlidField,
     UuidField,
@@ -551,12 +553,18 @@ def test_what_the_shared_format_cannot_keep_in_order_is_refused(field: Any, valu
     assert caught.value.field == "ttl"
 
 
+class Distance(enum.IntEnum):
+    FAR = 10**20 - 1
+    FARTHER = 10**20
+
+
 def test_an_integer_key_has_20_digits_at_most() -> None:
-    """A whole number with more digits is a value but no key."""
+    """A whole number with more digits is a value but no key, also as a member of an enumeration."""
     field = bound(IntegerField())
-    assert field.to_key(10**20 - 1) == "9" * 20
-    with pytest.raises(ValidationError, match="more than 20 digits"):
-        field.to_key(10**20)
+    assert field.to_key(10**20 - 1) == bound(EnumField(Distance)).to_key(Distance.FAR) == "9" * 20
+    for field, value in ((bound(IntegerField()), 10**20), (bound(EnumField(Distance)), Distance.FARTHER)):
+        with pytest.raises(ValidationError, match="more than 20 digits"):
+            field.to_key(value)
 
 
 def test_members_of_a_numeric_enumeration_sort_as_their_values() -> None:
@@ -575,6 +583,8 @@ def test_members_of_a_numeric_enumeration_sort_as_their_values() -> None:
         (UuidField(), str(UUID).upper()),
         (UuidField(), "x"),
         (DateTimeField(), "2025-01-01"),
+        (DateField(), "20250101"),
+        (TimeField(), "12:30"),
         (DecimalField(), "12.5"),
         (FloatField(), ""),
         (EnumField(Colour), "green"),
@@ -636,6 +646,13 @@ class DeepSlug(Slug):
     """Overrides nothing more."""
 
 
+class Tags(StringSetField):  # type: ignore[misc]
+    """A set whose members are in small letters."""
+
+    def normalise_member(self, member: Any) -> Any:
+        return super().normalise_member(member).lower()
+
+
 def own_kinds() -> type[Any]:
     class Page(Model, prefix="p"):
         slug: str = DeepSlug()
@@ -667,6 +684,18 @@ def test_an_own_kind_s_rule_and_key_text_are_used() -> None:
         schema.accept_all({"slug": "a b", "spot": 1j, "twice": 1})
     assert caught.value.field == "slug"
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_an_own_kind_s_members_are_used() -> None:
+    """A set that makes other members of what is given does so in the constructor, and in filters."""
+
+    class Page(Model, prefix="p"):
+        slug: str
+        tags: set[str] = Tags()
+        primary_key = PrimaryKey("slug")
+
+    assert Page(slug="home", tags={"Red", "BLUE"}).tags == {"red", "blue"}
+    assert schema_of(Page).fields["tags"].member("Red") == {"S": "red"}
 
 
 def test_an_own_error_without_a_field_is_given_one() -> None:

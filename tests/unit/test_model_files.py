@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao import ConfigurationError, ModelFileError, SearchConfig
+from dynamo_bao import ConfigurationError, Model, ModelFileError, PrimaryKey, SearchConfig
 from dynamo_bao.modelfiles.description import Definitions, ModelDescription
 from dynamo_bao.modelfiles.field_types import BUILT_IN
 from dynamo_bao.modelfiles.members import members_from_others, names_of, own_members
@@ -277,6 +277,40 @@ def test_indexes_and_constraints_called_like_fields_get_other_names(read: Read) 
     assert (model.indexes[0].name, model.constraints[0].name) == ("by_status", "unique_email")
 
 
+def test_a_relation_called_like_an_index_has_only_its_method(read: Read) -> None:
+    """`model.by_status` is the index."""
+    model = user(read, ("age: {type: IntegerField}", "byStatusId: {type: RelatedField, model: User}"))
+    (relation,) = (member for member in own_members(model) if member.name == "by_status")
+    assert names_of(relation) == ["get_by_status"]
+
+
+def test_an_index_whose_query_would_hide_a_method_gets_another_name(read: Read) -> None:
+    """Each model has a method `query_by_index`."""
+    assert user(read, ("byStatus:", "byIndex:")).indexes[0].name == "by_index_"
+
+
+@pytest.mark.parametrize("number", [0, 1001])
+def test_a_model_has_1_to_1000_fields(read: Read, number: int) -> None:
+    """The error says what to do about none, and about too many."""
+    fields = ", ".join(f"f{position}: {{type: StringField}}" for position in range(number))
+    with pytest.raises(ModelFileError, match=r"has (no fields; add|more than 1,000 fields; split)"):
+        read(f"models: {{Wide: {{modelPrefix: w, fields: {{{fields}}}, primaryKey: {{partitionKey: f0}}}}}}")
+
+
+def test_a_relation_to_a_model_of_the_program_is_refused(read: Read) -> None:
+    """The model exists, so the error says more than that the files do not have it."""
+
+    class Country(Model, prefix="co"):
+        code: str
+        primary_key = PrimaryKey("code")
+
+    change = ("age: {type: IntegerField}", f"age: {{type: RelatedField, model: {Country.__name__}}}")
+    with pytest.raises(
+        ModelFileError, match="'Country', which is a model of the program and not of these files"
+    ):
+        read(changed(change))
+
+
 @pytest.mark.parametrize(
     "stated",
     ["searchable: {fields: [name, email]}", "searchable: true\n    searchConfig: {fields: [name, email]}"],
@@ -452,6 +486,7 @@ WRONG = [
         9,
         "is called user_id in Python, and so is userId",
     ),
+    (("age: {type: IntegerField}", "age: {type: IntegerField, minimum: true}"), 9, "minimum: true; give"),
     (("    primaryKey: {partitionKey: userId}\n", ""), 2, "has no primaryKey; add primaryKey"),
     (("primaryKey: {partitionKey: userId}", "primaryKey: userId"), 11, "User.primaryKey is 'userId'; write"),
     (
@@ -490,6 +525,28 @@ WRONG = [
         r"'mail' as field, which is not a field of User. Did you mean 'email'\?",
     ),
     (("uniqueConstraintId: uc1", "uniqueConstraintId: uc4"), 15, "'uc4'; use one of uc1, uc2, uc3"),
+    (
+        (
+            "uniqueConstraintId: uc1}",
+            "uniqueConstraintId: uc1}\n      two: {field: name, uniqueConstraintId: uc1}",
+        ),
+        16,
+        "the id uc1, and so has unique_email; use a different id for each",
+    ),
+    (("byStatus:", "by-status:"), 13, "the name 'by-status', which is not a valid Python name; rename it"),
+    (
+        (
+            "uniqueConstraintId: uc1}",
+            "uniqueConstraintId: uc1}\n      email: {field: name, uniqueConstraintId: uc2}",
+        ),
+        16,
+        "has 'email', a name that the model already uses; rename it",
+    ),
+    (
+        ("modelPrefix: u\n", "modelPrefix: u\n    iterable: true\n    searchable: {fields: [name, name]}\n"),
+        5,
+        "names a field twice; name each field once",
+    ),
     (
         ("createdAt: {type: CreateDateField}", "createdAt: {type: StringSetField}"),
         2,
