@@ -101,12 +101,7 @@ def roundtrips_exactly(field: Field) -> bool:
 
 def defines_last(kind: type, method: str, source: str) -> bool:
     """Whether the class that defines `method` is not below the one that defines its source."""
-    for base in kind.__mro__:
-        if source in vars(base):
-            return True
-        if method in vars(base):
-            return False
-    return False
+    return next(source in vars(base) for base in kind.__mro__ if source in vars(base) or method in vars(base))
 
 
 def compiled(source: str, label: str, names: dict[str, object]) -> dict[str, Any]:

@@ -137,8 +137,8 @@ def _private_package(folder: Path) -> str:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    if spec.loader is not None:
-        spec.loader.exec_module(module)
+    assert spec.loader is not None  # Python gives a folder without __init__.py one of its own
+    spec.loader.exec_module(module)
     return name
 
 
