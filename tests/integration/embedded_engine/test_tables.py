@@ -395,14 +395,16 @@ def test_tables_are_named_by_their_arn_too(new_table: TwoEngines) -> None:
 
 
 def test_tables_are_listed_in_order(new_table: TwoEngines) -> None:
-    requests = [
-        {},
-        {"Limit": 1},
-        {"Limit": 1, "ExclusiveStartTableName": "new"},
-        {"ExclusiveStartTableName": "new_table"},
-        {"ExclusiveStartTableName": "a!b"},
-    ]
-    assert new_table.differences(("ListTables", request) for request in requests) == ""
+    """Page by page; dynoxide has tables of other tests too."""
+
+    def listed(**parts: Any) -> Any:
+        return new_table.ask_embedded("ListTables", parts)[1]
+
+    assert listed() == {"TableNames": ["new_table", "requests"]}
+    assert listed(Limit=1) == {"TableNames": ["new_table"], "LastEvaluatedTableName": "new_table"}
+    assert listed(Limit=1, ExclusiveStartTableName="new_table") == {"TableNames": ["requests"]}
+    assert listed(ExclusiveStartTableName="new")["TableNames"] == ["new_table", "requests"]
+    assert new_table.difference("ListTables", {"ExclusiveStartTableName": "a!b"}) is None
 
 
 TAG = {"Key": "a", "Value": "b"}

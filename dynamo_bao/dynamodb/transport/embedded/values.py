@@ -1,6 +1,6 @@
 """Values of attributes in DynamoDB's JSON: their checks, canonical forms, sizes and order.
 
-A value is canonical if equal values have equal texts: numbers without needless zeros, binaries in plain base64.
+A value is canonical if equal values have equal texts: numbers without needless zeros.
 Stored items are canonical and never changed in place, so answers and indexes share them.
 """
 
@@ -117,7 +117,7 @@ def canonical(value: object) -> Value:
     if type(value) is dict and len(value) == 1:
         ((code, member),) = value.items()
         read = _READERS.get(code)
-        if read is not None:
+        if read is not None and member is not None:
             canonical_member = read(member)
             return value if canonical_member is member else {code: canonical_member}
     return _canonical_odd(value)
@@ -175,13 +175,21 @@ def _number(member: object) -> str:
 
 
 def _binary(member: object) -> str:
-    text = _text(member)
+    if type(member) is not str:
+        if type(member) is list:
+            raise unreadable("Unrecognized collection type class java.nio.ByteBuffer")
+        if type(member) is dict:
+            raise unreadable("Start of structure or map found where not expected")
+        raise unreadable("only base-64-encoded strings are convertible to bytes")
+    if len(member) % 4:
+        raise unreadable(f"Base64 encoded length is expected a multiple of 4 bytes but found: {len(member)}")
     try:
-        decoded = b64decode(text, validate=True)
+        decoded = b64decode(member, validate=True)
     except (Base64Error, ValueError) as error:
         raise unreadable(f"Invalid Base64 encoded value: {error}") from None
-    encoded = b64encode(decoded).decode()
-    return text if encoded == text else encoded
+    if b64encode(decoded).decode() != member:
+        raise unreadable("Invalid last non-pad Base64 character dectected")
+    return member
 
 
 def _flag(member: object) -> bool:
