@@ -7,10 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
-
 from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import evolve, frozen
 
 if TYPE_CHECKING:
     from pathlib import Path

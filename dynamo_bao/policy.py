@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Protocol
 
-from attrs import field
-
 from dynamo_bao.config import FALSE_WORDS, TRUE_WORDS
 from dynamo_bao.errors import (
     BatchContextRequiredError,
@@ -17,7 +15,7 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.runtime.call_site import calling_line, warn_once
 from dynamo_bao.runtime.process import is_event_loop_running, is_in_notebook
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import field, frozen
 
 REQUIRED_MESSAGE = (
     "Batch operations must be executed within run_with_batch_context(). "

@@ -311,6 +311,7 @@ PUBLIC_NAMES = {
     "cli.diagrams.outline": {"drawn"},
     "errors": {"done"},
     "maintenance.progress": {"done", "found"},
+    "runtime.records": {"NOTHING"},
     "session.budget": {"used"},
     "session.unit_of_work": {"done"},
     "writes.commit": {"done"},

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, TypeVar
 
 import click
-from attrs import evolve
 from click.shell_completion import CompletionItem
 
 from dynamo_bao.cli.console import Failure, Terminal
@@ -18,7 +17,7 @@ from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.errors import suggestion
 from dynamo_bao.models.manager import Manager, init_models
 from dynamo_bao.models.model import Model
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import evolve, frozen
 from dynamo_bao.session.state import Instance
 from dynamo_bao.session.tenancy import TenantContext
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from attrs import evolve
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, terminal_options
@@ -34,6 +33,7 @@ from dynamo_bao.maintenance.progress import JobProgress
 from dynamo_bao.maintenance.reindex import rebuild_search_texts, reindex_items
 from dynamo_bao.maintenance.scanners import ANY_TENANT, cheapest_way, scanner_for
 from dynamo_bao.models.manager import Manager
+from dynamo_bao.runtime.records import evolve
 
 F = TypeVar("F", bound=Callable[..., Any])
 

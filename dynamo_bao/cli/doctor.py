@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import click
-from attrs import Factory
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Terminal, sentence, terminal_options
@@ -20,7 +19,7 @@ from dynamo_bao.maintenance.scanners import table_size
 from dynamo_bao.maintenance.table_check import prefix_findings, table_findings
 from dynamo_bao.models.manager import Manager
 from dynamo_bao.models.model import Model
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define
 
 _AWS = ("botocore", "boto3")
 

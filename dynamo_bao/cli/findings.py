@@ -9,10 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
-from attrs import Factory, asdict
-
 from dynamo_bao.maintenance.progress import Finding
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, asdict, define
 
 MAX_SHOWN: Final = 20
 """How many findings of a kind a terminal shows."""

@@ -7,14 +7,13 @@ import secrets
 from pathlib import Path
 
 import click
-from attrs import evolve
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Terminal, interruptible, terminal_options
 from dynamo_bao.cli.tables import CREATION_HINT
 from dynamo_bao.config import DEFAULT_TABLE, FILE_NAME, Settings, settings_file
 from dynamo_bao.dynamodb.table_admin import create_table, describe_table, require_keys
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import evolve, frozen
 
 _MODELS = ("models_dir", "models_definition_path")
 _PYTHON_MODELS = '''"""The first model: users, found by id, by email, and by status."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
-from attrs import asdict
 
 from dynamo_bao.cli.connection import NO_MODELS, Connection, complete_models, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, terminal_options
@@ -14,6 +13,7 @@ from dynamo_bao.cli.diagrams import Outline, as_mermaid, as_svg, as_text, outlin
 from dynamo_bao.cli.diagrams.outline import ModelOutline
 from dynamo_bao.cli.diagrams.text import remark, shown_kind
 from dynamo_bao.errors import suggestion
+from dynamo_bao.runtime.records import asdict
 
 DRAWINGS: Mapping[str, Callable[[Outline], str]] = {"text": as_text, "mermaid": as_mermaid, "svg": as_svg}
 _ENDINGS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}

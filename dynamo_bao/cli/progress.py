@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any, Final, TypeVar
 
 import click
-from attrs import Factory
 
 from dynamo_bao.cli.connection import complete_models, model_named
 from dynamo_bao.cli.console import Failure, Terminal, interruptible
@@ -20,7 +19,7 @@ from dynamo_bao.maintenance.progress import JobProgress
 from dynamo_bao.maintenance.scanners import Choice, Scanner, Size, table_size
 from dynamo_bao.models.manager import Manager
 from dynamo_bao.models.repository import Repository
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define
 from dynamo_bao.session.tenancy import tenant_for
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import click
-from attrs import asdict
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, interruptible, terminal_options
@@ -20,6 +19,7 @@ from dynamo_bao.dynamodb.table_admin import (
 )
 from dynamo_bao.dynamodb.table_definition import TableDescription, wanted_indexes
 from dynamo_bao.models.manager import Manager
+from dynamo_bao.runtime.records import asdict
 
 CREATION_HINT: Final = "DynamoDB may still be creating the table; 'bao update-table' completes it."
 _SEARCH = click.option("--search", is_flag=True, help="Add the search index, even if no model here needs it.")

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from attrs import evolve
-
 from dynamo_bao.dynamodb.service import AttributeValue
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import evolve, frozen
 
 
 def same_stored(value: AttributeValue | None, other: AttributeValue | None) -> bool:

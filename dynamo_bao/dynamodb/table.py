@@ -8,13 +8,11 @@ from collections.abc import Callable, Hashable
 from copy import copy
 from typing import Any
 
-from attrs import Factory, field
-
 from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from dynamo_bao.dynamodb.transport.messages import MAX_THROTTLED_CALLS, Deadline, Transport
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.policy import OnEventLoop, Policy
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define, field
 
 DEADLINE_SECONDS = 10.0
 MAX_CONCURRENCY = 4

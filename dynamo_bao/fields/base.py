@@ -11,14 +11,13 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, TypedDict, TypeVar
 
-from attrs import NOTHING
-
 from dynamo_bao.dynamodb.expressions.parser import OperandError
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, TenantMismatchError, ValidationError, message_of
 from dynamo_bao.fields.json_forms import JsonForm, json_form
 from dynamo_bao.fields.looks_like_any import LooksLikeAny
 from dynamo_bao.fields.rules import Rule
+from dynamo_bao.runtime.records import NOTHING
 
 F = TypeVar("F", bound="Field")
 _MUTABLE = (list, dict, set, bytearray)
@@ -239,7 +238,7 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
     # --- values -----------------------------------------------------------------------------------
 
     def default_value(self) -> Any:
-        """The default value; `attrs.NOTHING` if the field has no default.
+        """The default value; `NOTHING` if the field has no default.
 
         Returns:
             The value, a new one for each call if it can be changed.

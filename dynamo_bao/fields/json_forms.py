@@ -19,7 +19,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
@@ -30,7 +29,7 @@ from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
-import attrs
+from dynamo_bao.runtime.late_libraries import attrs, dataclasses
 
 JsonForm = Any
 """A value of JSON: None, a boolean, a number, a text, a list, or a dict with texts as keys."""

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import threading
 import typing
 from base64 import b85decode
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar, Unpack
-
-import attrs
-from attrs import NOTHING
 
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, message_of, suggestion
@@ -22,6 +18,7 @@ from dynamo_bao.fields.inference import CHOICES, KINDS_INSIDE, field_inside
 from dynamo_bao.fields.json_forms import JsonForm
 from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.fields.sets import SetField
+from dynamo_bao.runtime.late_libraries import attrs, dataclasses
 from dynamo_bao.runtime.records import frozen
 
 
@@ -290,9 +287,6 @@ def _is_same(first_value: Any, second_value: Any) -> bool:
 # --- members ----------------------------------------------------------------------------------------------
 
 
-_Factory: Any = attrs.Factory
-
-
 class _MembersInProgress(threading.local):
     """The members of the classes in progress, as a class may contain itself."""
 
@@ -340,8 +334,17 @@ def _member_arguments(
         for attribute in attrs.fields(cls):
             if attribute.init:
                 hint = hints.get(attribute.name, attribute.type if attribute.type is not None else Any)
-                hint, has_factory = _substituted(hint, values), isinstance(attribute.default, _Factory)
-                yield attribute.name, str(attribute.alias), hint, attribute.default is NOTHING, has_factory
+                hint, has_factory = (
+                    _substituted(hint, values),
+                    isinstance(attribute.default, _factory_class()),
+                )
+                yield (
+                    attribute.name,
+                    str(attribute.alias),
+                    hint,
+                    attribute.default is attrs.NOTHING,
+                    has_factory,
+                )
         return
     for member in dataclasses.fields(cls):
         if member.init:
@@ -354,6 +357,11 @@ def _member_arguments(
                 is_needed,
                 has_factory,
             )
+
+
+def _factory_class() -> Any:
+    """`attrs.Factory`, which is a function for type checkers."""
+    return attrs.Factory
 
 
 def _hints(cls: object, scope: Mapping[str, object]) -> dict[str, object]:

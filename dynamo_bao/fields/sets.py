@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Unpack
 
-from attrs import NOTHING
-
 from dynamo_bao.dynamodb.numbers import parse_number
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, message_of
@@ -19,6 +17,7 @@ from dynamo_bao.fields.documents import check_depth, set_form, to_builtin
 from dynamo_bao.fields.inference import CHOICES, field_inside, type_text
 from dynamo_bao.fields.json_forms import JsonForm, decimal_of
 from dynamo_bao.fields.rules import Rule, check_unicode, is_unicode
+from dynamo_bao.runtime.records import NOTHING
 
 SET_CODES: Final = ("SS", "NS", "BS")
 _KINDS: Final = (set, frozenset, abc.Set, abc.MutableSet)

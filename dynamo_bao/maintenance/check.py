@@ -8,8 +8,6 @@ from contextlib import nullcontext
 from functools import partial
 from itertools import chain
 
-from attrs import Factory, evolve
-
 from dynamo_bao.dynamodb.keys import Key, parse_partition_key
 from dynamo_bao.dynamodb.layout import PK
 from dynamo_bao.dynamodb.service import Item
@@ -34,7 +32,7 @@ from dynamo_bao.maintenance.limits import Limits, with_database
 from dynamo_bao.maintenance.progress import Finding, JobProgress
 from dynamo_bao.maintenance.repair import ChangedMeanwhile, release, rewrite
 from dynamo_bao.maintenance.scanners import ItemPage, in_batches, read_ahead, scanned, table_size
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import Factory, define, evolve, frozen
 from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.invalidation import all_invalidated
 

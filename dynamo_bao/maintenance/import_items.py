@@ -13,8 +13,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from attrs import Factory
-
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.errors import ConfigurationError, ValidationError, message_of
 from dynamo_bao.maintenance.limits import Limits
@@ -22,7 +20,7 @@ from dynamo_bao.maintenance.line_reader import NOTHING_FILLED, Line, Text, read_
 from dynamo_bao.maintenance.line_writer import LineWriter, refusal_of
 from dynamo_bao.maintenance.progress import Finding, JobProgress
 from dynamo_bao.maintenance.progress_file import ProgressFile, work_on
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define
 from dynamo_bao.session.state import ModelMapper
 
 JOURNAL: Final = ".importing"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import field
-
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, all_of, equality
 from dynamo_bao.dynamodb.keys import Key, ParsedPartitionKey, parse_partition_key
@@ -19,7 +17,7 @@ from dynamo_bao.mapping.key_schema import UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import require_data_error
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import field, frozen
 from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action
 from dynamo_bao.writes.plans import ItemRef

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, TypeVar
 
 import attrs
@@ -67,5 +66,5 @@ class Limits:
 def with_database(mapper: R, database: Database) -> R:
     """The same repository for another object of its table."""
     repository: Any = mapper
-    other: R = dataclasses.replace(repository, database=database)
+    other: R = attrs.evolve(repository, database=database)
     return other

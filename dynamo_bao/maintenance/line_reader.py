@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, BinaryIO, Final
 
-from attrs import NOTHING, field
-
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
 from dynamo_bao.dynamodb.service import AttributeValue, Item
@@ -26,7 +24,7 @@ from dynamo_bao.maintenance.json_lines import (
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.runtime.foreign_errors import require_data_error
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import NOTHING, field, frozen
 from dynamo_bao.writes.item_size import check_item_size
 
 NOTHING_FILLED: Final = "{}"

@@ -9,8 +9,6 @@ from itertools import chain
 from operator import attrgetter
 from typing import Final
 
-from attrs import field
-
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY
 from dynamo_bao.dynamodb.service import MAX_BATCH_WRITE_ITEMS, PUT_ITEM
 from dynamo_bao.dynamodb.transport.batch_write import write_batch
@@ -29,7 +27,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.maintenance.line_reader import Line, Text
 from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.mapping.snapshots import StoredItem
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import define, field
 from dynamo_bao.session.requests import round_of, send
 from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import WritePlan, new_token, request_for

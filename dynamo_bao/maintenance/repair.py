@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from attrs import evolve
-
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
@@ -15,6 +13,7 @@ from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import ItemNotFoundError, TransactionError
 from dynamo_bao.maintenance.item_check import ExaminedItem, Guard, as_seen
 from dynamo_bao.mapping.snapshots import StoredItem
+from dynamo_bao.runtime.records import evolve
 from dynamo_bao.session.requests import send
 from dynamo_bao.writes.actions import Action, WritePlan, new_token, request_for
 from dynamo_bao.writes.change_factory import sender

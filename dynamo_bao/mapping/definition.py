@@ -8,8 +8,6 @@ import typing
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-from attrs import NOTHING
-
 from dynamo_bao.dynamodb.keys import checked_prefix, is_uneven
 from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
 from dynamo_bao.errors import (
@@ -41,7 +39,7 @@ from dynamo_bao.mapping.key_schema import (
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.runtime.call_site import warn_once
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import NOTHING, define, frozen
 
 KEY_FORMATS = ("native", "dynamo-bao")
 ATTRIBUTE_STYLES = ("as_is", "camel")
@@ -91,7 +89,7 @@ class FieldDeclaration:
 
     Attributes:
         annotation: the annotation as written. It may still be a text.
-        value: the field object, a plain default, or `attrs.NOTHING`.
+        value: the field object, a plain default, or `NOTHING`.
         module: the names of the module, with those that are defined later.
         local: the names of the function around the class statement.
     """

@@ -7,8 +7,6 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import Factory, field
-
 from dynamo_bao.dynamodb.keys import GUARD_MARK, Key, partition_text, sort_text, tenant_mark
 from dynamo_bao.dynamodb.layout import index_key_names
 from dynamo_bao.dynamodb.numbers import number_text
@@ -16,7 +14,7 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import is_its_key
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import Factory, field, frozen
 
 
 class ModelPrefix:

@@ -7,8 +7,6 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
-from attrs import field
-
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, attribute_of
 from dynamo_bao.dynamodb.expressions.paths import Steps, path_text, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import UserPath
@@ -48,7 +46,7 @@ from dynamo_bao.mapping.json_encoder import EncodeJson, compile_json_encoder, wi
 from dynamo_bao.mapping.key_codec import KeyCodec
 from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema, UniqueConstraintSchema
 from dynamo_bao.mapping.search_text import SearchConfig, field_texts, normalise_term, search_text, spellings
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import define, field
 
 COMPARED_KINDS = (MapField, ListField, NestedField, CounterField, SetField)
 """The kinds of fields of which a save can send less than the whole value."""

@@ -24,10 +24,8 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from attrs import evolve, field
-
 from dynamo_bao.errors import ConfigurationError, message_of, reject_unknown, suggestion
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import evolve, field, frozen
 
 _OPTIONS: Final = ("fields", "case_sensitive", "min_term_length", "dedupe", "normalise")
 LOWER: Final = "lower"

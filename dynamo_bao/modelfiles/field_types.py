@@ -8,8 +8,6 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import Factory
-
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField
@@ -20,7 +18,7 @@ from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.fields.scalars import BinaryField, BooleanField
 from dynamo_bao.fields.sets import BinarySetField, NumberSetField, StringSetField
 from dynamo_bao.fields.text import StringField, UlidField, UuidField, VersionField
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import Factory, frozen
 
 Check = Callable[[Any], bool]
 """Returns whether an option accepts a value."""

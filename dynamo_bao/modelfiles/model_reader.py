@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from attrs import field
-
 from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
@@ -27,7 +25,7 @@ from dynamo_bao.modelfiles.naming import is_name, python_name
 from dynamo_bao.modelfiles.section import Section, type_name
 from dynamo_bao.modelfiles.yaml_nodes import Node
 from dynamo_bao.models.model import RESERVED
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import define, field
 
 MAX_FIELDS = 1000
 PREFIX = "modelPrefix"

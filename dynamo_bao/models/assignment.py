@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.compiler import NAMES, compiled, normalized_expr_of
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, schema_of
 from dynamo_bao.models.constructor import normalize_or_keep
+from dynamo_bao.runtime.late_libraries import inspect
 from dynamo_bao.session.state import Instance, Status, state_of
 
 _CONTAINERS = frozenset((dict, list))

@@ -7,8 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, Unpack
 
-import attr
-
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
@@ -25,6 +23,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.registry import register, repository_of
 from dynamo_bao.models.relationships import Related, get_or_load_related, relation_name
 from dynamo_bao.reads.query import QueryOptions
+from dynamo_bao.runtime.late_libraries import attrs
 from dynamo_bao.runtime.process import ForkSafeLock
 from dynamo_bao.runtime.records import LateFields
 from dynamo_bao.session.lazy import make_lazy_class
@@ -127,16 +126,15 @@ def _make_attrs(cls: type[Instance], declarations: Mapping[str, FieldDeclaration
 
 
 def _give_attrs_fields(cls: type[Instance], names: Iterable[str]) -> None:
-    attr.s(
-        these={name: attr.ib(kw_only=True, alias="self_" if name == "self" else name) for name in names},
+    attrs.define(
+        these={name: attrs.field(kw_only=True, alias="self_" if name == "self" else name) for name in names},
         init=False,
         repr=False,
         eq=False,
         order=False,
         slots=False,
         kw_only=True,
-        on_setattr=None,
-        collect_by_mro=True,
+        on_setattr=[],
     )(cls)
 
 

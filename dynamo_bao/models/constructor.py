@@ -11,14 +11,13 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from types import CodeType
 from typing import Any
 
-from attrs import NOTHING
-
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import IMMUTABLE, STATE
 from dynamo_bao.mapping.compiler import NAMES, compiled, normalized_expr_of
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.runtime.records import NOTHING
 from dynamo_bao.session.state import Instance, Status, new_state, set_instance_dict
 from dynamo_bao.session.tenancy import current_tenant
 

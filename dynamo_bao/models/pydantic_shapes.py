@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import NOTHING
 from pydantic_core import core_schema
 
 from dynamo_bao.fields.base import Field
@@ -26,6 +25,7 @@ from dynamo_bao.fields.numeric import DecimalField, FloatField, IntegerField, Nu
 from dynamo_bao.fields.scalars import BinaryField, BooleanField, EnumField
 from dynamo_bao.fields.sets import NumberSetField, SetField, StringSetField
 from dynamo_bao.fields.text import StringField, UlidField, UuidField
+from dynamo_bao.runtime.records import NOTHING
 
 CoreSchema = core_schema.CoreSchema
 JsonSchema = dict[str, Any]

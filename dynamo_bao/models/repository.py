@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, Unpack
 
 from dynamo_bao.dynamodb.expressions.parser import where
@@ -28,6 +27,7 @@ from dynamo_bao.reads.get_item import get_instance, get_into, get_items
 from dynamo_bao.reads.key_conditions import Shape
 from dynamo_bao.reads.query import Query, QueryOptions, relations_of
 from dynamo_bao.reads.query_result import QueryResult, result_of
+from dynamo_bao.runtime.records import field, frozen
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.session.peers import forget_items, remember_items, remembered_items
@@ -51,7 +51,7 @@ class RepositoryRegistry(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Repository(RepositoryWrites[M], RepositoryScans[M]):
     """The items of one model in the table of one manager. `Manager.repository` returns it.
 
@@ -76,7 +76,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
     lazy_class: type[Any] = field(init=False)
     _probe: Any = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "lazy_class", vars(self.model)["__bao_lazy_class__"])
         object.__setattr__(self, "_probe", probe_of(self.model))
 

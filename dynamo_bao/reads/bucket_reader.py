@@ -6,8 +6,6 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import Factory
-
 from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item, key_texts_of
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_PK, ITER_SK, PK, SK
@@ -23,7 +21,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import iteration_row_type
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import Factory, define, frozen
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import InvalidRow
 from dynamo_bao.session.lazy import require_present

@@ -8,8 +8,6 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Any, TypedDict, Unpack
 
-from attrs import evolve
-
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Condition, all_of, is_empty
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
@@ -22,7 +20,7 @@ from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
 from dynamo_bao.reads.key_conditions import Shape, key_condition, partition_text, split_condition
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import evolve, frozen
 from dynamo_bao.session.hydration import InvalidRow, LoadedRow, hydrate, instances_from_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
 from dynamo_bao.session.scope import active_session, resolve_scope, resolve_scope_of

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypedDict, TypeVar, overload
 
-from attrs import asdict
-
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.items import ReplyItem
@@ -30,7 +28,7 @@ from dynamo_bao.reads.iteration import FilterLike, buckets_of, index_filter, req
 from dynamo_bao.reads.list_answers import ListAnswer
 from dynamo_bao.reads.search_cost import SearchCost
 from dynamo_bao.reads.search_terms import OPERATORS, Term, terms_of
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import asdict, frozen
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.lazy import require_present

@@ -2,29 +2,101 @@
 
 attrs generates and compiles the methods of a class: that takes longer than all else that a module does. A program that
 reads one item uses a third of the library's classes, and compares or prints few of them. So `define` and `frozen` here
-make the class at once, with its slots. attrs generates the constructor when it is first called, and the other methods
-when one of them is first called.
+make the class at once, with its slots. The constructor is compiled when it is first called, in a third of the time
+that attrs takes. attrs generates all other methods when one of them is first called, and the constructor too if a
+field has a converter or a validator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
-import attrs
+from dynamo_bao.runtime.late_libraries import attrs
+
+
+class Nothing:
+    """The class of `NOTHING`, which is false."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+    def __reduce__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final = Nothing()
+"""Stands for a default that does not exist, as None can be a default."""
+
+
+class FactoryOfRecord:
+    """`attrs.Factory`, which attrs has to know only if it generates a method.
+
+    Args:
+        factory: makes a default value.
+        takes_self: whether it is called with the object.
+    """
+
+    __slots__ = ("factory", "takes_self")
+
+    def __init__(self, factory: Callable[..., object], takes_self: bool = False) -> None:
+        self.factory = factory
+        self.takes_self = takes_self
+
+
+class FieldOfRecord:
+    """`attrs.field`, which attrs has to know only if it generates a method.
+
+    Args:
+        options: its arguments.
+    """
+
+    __slots__ = ("options",)
+
+    def __init__(self, **options: Any) -> None:
+        if "factory" in options:
+            options["default"] = FactoryOfRecord(options.pop("factory"))
+        self.options = options
+
 
 if TYPE_CHECKING:
-    from attrs import define as define, frozen as frozen
+    from attrs import (
+        Factory as Factory,
+        asdict as asdict,
+        define as define,
+        evolve as evolve,
+        field as field,
+        frozen as frozen,
+    )
 else:
+    Factory = FactoryOfRecord
+    field = FieldOfRecord
+
+    def evolve(instance: Any, /, **changes: Any) -> Any:
+        """`attrs.evolve`."""
+        fields = type(instance).__dict__.get(_FIELDS)
+        if fields is None:
+            return attrs.evolve(instance, **changes)
+        values = {member.alias: getattr(instance, member.name) for member in fields if member.init}
+        return type(instance)(**{**values, **changes})
+
+    def asdict(instance: Any, **options: Any) -> Any:
+        """`attrs.asdict`."""
+        return attrs.asdict(instance, **options)
 
     def define(cls: type | None = None, **options: Any) -> Any:
         """`attrs.define`, with methods that are made later."""
-        return _decorated(cls, attrs.define, options)
+        return _decorated(cls, "define", options)
 
     def frozen(cls: type | None = None, **options: Any) -> Any:
         """`attrs.frozen`, with methods that are made later."""
-        return _decorated(cls, attrs.frozen, options)
+        return _decorated(cls, "frozen", options)
 
 
 _FOR_CONSTRUCTOR = {"eq": False, "repr": False}
@@ -50,13 +122,128 @@ class LateFields:
         return owner.__attrs_attrs__
 
 
-def _decorated(cls: type | None, generate: Callable[..., type], options: dict[str, Any]) -> Any:
+class _FieldOfConstructor(NamedTuple):
+    """A field, as a constructor needs it.
+
+    Attributes:
+        name: its name.
+        default: its default or a `Factory`; `NOTHING` without member.
+        init: whether it is an argument.
+        alias: the name of the argument.
+        kw_only: whether the argument needs its name.
+    """
+
+    name: str
+    default: Any
+    init: bool
+    alias: str
+    kw_only: bool
+
+
+_PLAIN_OPTIONS = frozenset(("default", "init", "repr", "eq", "hash", "order", "alias", "kw_only"))
+"""The options of a field that leave its value as it is."""
+_FIELDS = "__record_fields__"
+"""The attribute of a class with the fields of its constructor; None if attrs has to generate it."""
+
+
+def _fields_of(
+    cls: type, names: Iterable[str], namespace: Mapping[str, object], options: Mapping[str, object]
+) -> tuple[_FieldOfConstructor, ...] | None:
+    """The fields of a class and its bases, in the order of attrs; None if attrs has to generate the constructor."""
+    if issubclass(cls, BaseException) or not options.keys() <= {"eq", "order", "init", "repr"}:
+        return None
+    fields: dict[str, _FieldOfConstructor] = {}
+    for base in cls.__mro__[-2:0:-1]:
+        base_fields = base.__dict__.get(_FIELDS, ())
+        if base_fields is None or (base_fields == () and "__attrs_attrs__" in base.__dict__):
+            return None
+        fields.update({member.name: member for member in base_fields})
+    for name in names:
+        value = namespace.get(name, NOTHING)
+        if type(value).__module__.startswith("attr."):  # a field or a factory of attrs itself
+            return None
+        own_options: dict[str, Any] = (
+            value.options if isinstance(value, FieldOfRecord) else {"default": value}
+        )
+        if not own_options.keys() <= _PLAIN_OPTIONS:
+            return None
+        fields.pop(name, None)  # a field that is defined again comes last
+        fields[name] = _FieldOfConstructor(
+            name,
+            own_options.get("default", NOTHING),
+            own_options.get("init", True),
+            own_options.get("alias") or name.lstrip("_"),
+            own_options.get("kw_only", False),
+        )
+    return tuple(fields.values())
+
+
+def _constructor_of(record: type, fields: Sequence[_FieldOfConstructor], *, is_frozen: bool) -> Any:
+    """The compiled constructor of a class."""
+    names: dict[str, Any] = {"NOTHING": NOTHING, "bind": object.__setattr__.__get__}
+    arguments = [_argument(member, names) for member in fields if member.init and not member.kw_only]
+    named_arguments = [_argument(member, names) for member in fields if member.init and member.kw_only]
+    separator = ["*"] if named_arguments else []
+    lines = [f"def __init__({', '.join(['self', *arguments, *separator, *named_arguments])}):"]
+    lines += ["    set_member = bind(self)"] if is_frozen and fields else []
+    for member in fields:
+        if not member.init and member.default is NOTHING:
+            continue
+        value = _value(member, names)
+        lines.append(
+            f"    set_member({member.name!r}, {value})" if is_frozen else f"    self.{member.name} = {value}"
+        )
+    lines.append("    self.__attrs_post_init__()" if hasattr(record, "__attrs_post_init__") else "    return")
+    source = "\n".join(lines)
+    exec(compile(source, f"<constructor of {record.__qualname__}>", "exec"), names)  # noqa: S102  # made of names only
+    constructor = names["__init__"]
+    constructor.__qualname__ = f"{record.__qualname__}.__init__"
+    constructor.__module__ = record.__module__
+    return constructor
+
+
+def _argument(member: _FieldOfConstructor, names: dict[str, Any]) -> str:
+    if member.default is NOTHING:
+        return member.alias
+    if isinstance(member.default, FactoryOfRecord):
+        return f"{member.alias}=NOTHING"
+    names[f"default_of_{member.name}"] = member.default
+    return f"{member.alias}=default_of_{member.name}"
+
+
+def _value(member: _FieldOfConstructor, names: dict[str, Any]) -> str:
+    """The source of the value that a constructor gives a field."""
+    if not isinstance(member.default, FactoryOfRecord):
+        if not member.init:
+            names[f"default_of_{member.name}"] = member.default
+        return member.alias if member.init else f"default_of_{member.name}"
+    names[f"make_{member.name}"] = member.default.factory
+    made_value = f"make_{member.name}({'self' if member.default.takes_self else ''})"
+    return f"{made_value} if {member.alias} is NOTHING else {member.alias}" if member.init else made_value
+
+
+def _refuse_change(self: object, name: str, *_: object) -> NoReturn:
+    """The ``__setattr__`` and the ``__delattr__`` of a frozen class."""
+    raise attrs.exceptions.FrozenInstanceError
+
+
+def _for_attrs(value: Any) -> Any:
+    """A default or a field as attrs knows it."""
+    if isinstance(value, FactoryOfRecord):
+        factory_class: Any = attrs.Factory
+        return factory_class(value.factory, value.takes_self)
+    if isinstance(value, FieldOfRecord):
+        return attrs.field(**{name: _for_attrs(option) for name, option in value.options.items()})
+    return value
+
+
+def _decorated(cls: type | None, generate: str, options: dict[str, Any]) -> Any:
     if cls is None:
         return lambda decorated_class: _slotted(decorated_class, generate, options)
     return _slotted(cls, generate, options)
 
 
-def _slotted(cls: type, generate: Callable[..., type], options: dict[str, Any]) -> type:
+def _slotted(cls: type, generate: str, options: dict[str, Any]) -> type:
     """A class like `cls`, with slots for its attributes, and with methods that make the real ones."""
     namespace = {name: value for name, value in vars(cls).items() if name not in _OF_CLASSES}
     annotations, ancestors = cls.__annotations__, cls.__mro__[1:]
@@ -66,41 +253,96 @@ def _slotted(cls: type, generate: Callable[..., type], options: dict[str, Any]) 
     slots = [name for name in names if name not in inherited_slots]
     if not any("__weakref__" in vars(base) for base in ancestors):
         slots.append("__weakref__")
+    fields = _fields_of(cls, names, namespace, options)
     uncopied = {*_OF_CLASSES, *names, *own_members, "__slots__", "__annotations__", "__doc__"}
-
-    def build(name: str) -> Any:
-        """Has attrs generate the methods, and returns the class.
-
-        Threads that do it at the same time give the class equal methods.
-        """
-        template = type(cls)(cls.__name__, cls.__bases__, {**namespace, "__annotations__": annotations})
-        limits = _FOR_CONSTRUCTOR if name in ("__init__", "__attrs_init__") else {}
-        for generated_name, member in vars(generate(template, **{**options, **limits})).items():
-            if generated_name not in uncopied:
-                setattr(record, generated_name, member)
-        return record
-
-    has_equality = options.get("eq", True) and "__eq__" not in own_members
-    methods: dict[str, object] = {
-        name: _building_method(name, build)
-        for name in (
-            "__init__" if options.get("init", True) else "__attrs_init__",
-            "__setstate__",  # it is called without a constructor
-            *(("__repr__",) if options.get("repr", True) else ()),
-            *(("__eq__", "__hash__") if has_equality else ()),
-        )
+    builder = _Builder(cls, generate, options, fields, frozenset(uncopied))
+    late_members = {
+        "__attrs_attrs__": LateFields(partial(builder.build, "__attrs_attrs__")),
+        _FIELDS: fields,
+        **_late_methods(builder, has_equality=options.get("eq", True) and "__eq__" not in own_members),
     }
-    if generate is attrs.define and has_equality:
-        methods["__hash__"] = None
-    late_members = {"__attrs_attrs__": LateFields(partial(build, "__attrs_attrs__")), **methods}
     own_members |= {
         "__annotations__": annotations,
         "__slots__": tuple(slots),
         "__qualname__": cls.__qualname__,
     }
-    record = type(cls)(cls.__name__, cls.__bases__, {**late_members, **own_members})
+    record = builder.record = type(cls)(cls.__name__, cls.__bases__, {**late_members, **own_members})
     _replace_in_closures(own_members.values(), cls, record)
     return record
+
+
+class _Builder:
+    """Makes the methods of a record.
+
+    Args:
+        cls: the class that was decorated.
+        generate: the function of attrs for it.
+        options: the arguments of that function.
+        fields: the fields of its constructor; None if attrs has to generate it.
+        uncopied: the members of what attrs generates that the record has already.
+
+    Attributes:
+        record: the class that replaces it.
+    """
+
+    record: Any
+
+    def __init__(
+        self,
+        cls: type,
+        generate: str,
+        options: dict[str, Any],
+        fields: Sequence[_FieldOfConstructor] | None,
+        uncopied: frozenset[str],
+    ) -> None:
+        self._cls = cls
+        self.generate = generate
+        self.options = options
+        self._fields = fields
+        self._uncopied = uncopied
+        self._namespace = {name: value for name, value in vars(cls).items() if name not in _OF_CLASSES}
+
+    def build(self, name: str) -> Any:
+        """Makes the constructor, or has attrs generate all methods. Returns the class.
+
+        Threads that do it at the same time give the class equal methods.
+
+        Args:
+            name: the method that is called.
+        """
+        record, cls = self.record, self._cls
+        if self._fields is not None and name == "__init__":
+            is_frozen = self.generate == "frozen"
+            if is_frozen:
+                record.__setattr__ = record.__delattr__ = _refuse_change
+            record.__init__ = _constructor_of(record, self._fields, is_frozen=is_frozen)
+            return record
+        members = {member_name: _for_attrs(member) for member_name, member in self._namespace.items()}
+        template = type(cls)(cls.__name__, cls.__bases__, members)
+        limits = _FOR_CONSTRUCTOR if name in ("__init__", "__attrs_init__") else {}
+        generated_class = getattr(attrs, self.generate)(template, **{**self.options, **limits})
+        for generated_name, member in vars(generated_class).items():
+            if generated_name not in self._uncopied:
+                setattr(record, generated_name, member)
+        return record
+
+
+def _late_methods(builder: _Builder, *, has_equality: bool) -> dict[str, object]:
+    """Methods that have the real ones made."""
+    options = builder.options
+    methods: dict[str, object] = {
+        name: _building_method(name, builder.build)
+        for name in (
+            "__init__" if options.get("init", True) else "__attrs_init__",
+            "__getstate__",
+            "__setstate__",  # it is called without a constructor
+            *(("__repr__",) if options.get("repr", True) else ()),
+            *(("__eq__", "__hash__") if has_equality else ()),
+        )
+    }
+    if builder.generate == "define" and has_equality:
+        methods["__hash__"] = None
+    return methods
 
 
 def _building_method(name: str, build: Callable[[str], Any]) -> Callable[..., Any]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from attrs import Factory
-
 from dynamo_bao.errors import DataFormatError, LazyLoadError
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.identity_map import key_of
 from dynamo_bao.session.instances import SessionInstances

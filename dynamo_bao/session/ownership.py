@@ -6,10 +6,8 @@ import enum
 import weakref
 from contextlib import AbstractContextManager, nullcontext
 
-from attrs import Factory
-
 from dynamo_bao.errors import ConcurrencyError
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define
 from dynamo_bao.session.bindings import MANAGER, SESSION, Entry, Link, innermost_value
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 

@@ -9,10 +9,8 @@ import weakref
 from collections.abc import Collection, Hashable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from attrs import Factory, field
-
 from dynamo_bao.dynamodb.transport.messages import Reply
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define, field
 from dynamo_bao.session.query_kinds import PrefetchFigures, QueryKind, QueryKinds
 
 MAX_ROWS = 10_000

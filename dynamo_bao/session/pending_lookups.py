@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Generic, TypeVar
 
-from attrs import Factory, field
-
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import MAX_BATCH_GET_KEYS
 from dynamo_bao.dynamodb.table import Database
@@ -19,7 +17,7 @@ from dynamo_bao.dynamodb.transport.batch_get import Batch, TableKey
 from dynamo_bao.dynamodb.transport.messages import Transport
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import Factory, define, field, frozen
 from dynamo_bao.session.identity_map import ItemKey, key_of
 from dynamo_bao.session.state import Instance, ModelMapper, state_of
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import Protocol
 
-from attrs import Factory
-
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define
 
 
 class PendingQuery(Protocol):

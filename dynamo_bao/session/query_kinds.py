@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from attrs import Factory
-
 from dynamo_bao.dynamodb.transport.messages import Reply
 from dynamo_bao.runtime.call_site import CallSite
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define
 
 MAX_KINDS = 1000
 """How many kinds a session remembers."""

@@ -7,8 +7,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from math import ceil
 from typing import Any, TypeVar
 
-from attrs import Factory, field
-
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.table import Database, RepeatedWarning
@@ -17,7 +15,7 @@ from dynamo_bao.dynamodb.transport.messages import Clock, FailedRequest, Reply, 
 from dynamo_bao.runtime.call_site import CallSite, calling_line
 from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define, field
 from dynamo_bao.session.bindings import BUDGET, bound_values
 from dynamo_bao.session.budget import Budget
 from dynamo_bao.session.error_subjects import about as naming

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import Factory
-
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define
 
 
 @define

@@ -8,12 +8,10 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from weakref import ref
 
-from attrs import Factory
-
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.errors import UncommittedChangesError
 from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import Factory, define, frozen
 from dynamo_bao.session.state import Instance, ModelMapper
 
 log: logging.Logger = logging.getLogger("dynamo_bao.session")

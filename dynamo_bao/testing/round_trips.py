@@ -9,10 +9,9 @@ from threading import get_ident
 from types import TracebackType
 from typing import TypeVar
 
-from attrs import evolve
-
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.runtime.call_site import CallSite
+from dynamo_bao.runtime.records import evolve
 from dynamo_bao.session.rounds import Round, Rounds, round_observers
 from dynamo_bao.session.trace import Trace
 

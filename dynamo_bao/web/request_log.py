@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from urllib.parse import quote
 
-from attrs import Factory
-
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import Factory, frozen
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace, count_text

@@ -6,11 +6,9 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from attrs import field
-
 from dynamo_bao.dynamodb.keys import checked_tenant
 from dynamo_bao.errors import ConfigurationError, TenantError
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import field, frozen
 
 _TOKEN = re.compile(r"[A-Za-z0-9-]+\Z")
 _DOMAIN = re.compile(r"([a-z0-9-]+\.)*[a-z0-9-]+\Z")

@@ -9,8 +9,6 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from attrs import evolve
-
 from dynamo_bao.dynamodb.document_diff import edited, same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
@@ -39,7 +37,7 @@ from dynamo_bao.dynamodb.service import (
 )
 from dynamo_bao.errors import QueryError
 from dynamo_bao.mapping.codec import is_small
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import define, evolve
 from dynamo_bao.writes.item_size import check_item_size
 
 STORED: Condition = Exists(Attribute(PK))

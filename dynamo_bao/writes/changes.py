@@ -14,8 +14,6 @@ from contextlib import suppress
 from operator import is_
 from typing import Any
 
-from attrs import NOTHING
-
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Condition, Exists, Negation, all_of, attribute_of
 from dynamo_bao.dynamodb.items import ReplyItem, Stored, as_dict_item
@@ -34,6 +32,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.records import NOTHING
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Collecting, Session

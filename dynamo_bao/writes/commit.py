@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from attrs import Factory
-
 from dynamo_bao.dynamodb.expressions.conditions import is_empty
 from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
@@ -29,7 +27,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.runtime.foreign_errors import is_foreign
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import Factory, define, frozen
 from dynamo_bao.session.lazy import not_stored_yet, require_present
 from dynamo_bao.session.requests import deadline_of, round_of, run_at_once
 from dynamo_bao.session.rounds import NAMED_KEYS

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from attrs import evolve
-
 from dynamo_bao.dynamodb.document_diff import (
     ANY_VALUE,
     MERGED,
@@ -40,7 +38,7 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import QueryError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.nested import NestedField
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import evolve, frozen
 from dynamo_bao.writes.actions import MAX_PATHS_BYTES
 
 MAX_PATHS = 100

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import field
-
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare
 from dynamo_bao.dynamodb.items import ReplyItem
@@ -37,7 +35,7 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import define, field, frozen
 from dynamo_bao.writes.actions import WritePlan, new_token, request_for
 from dynamo_bao.writes.plans import ItemRef
 

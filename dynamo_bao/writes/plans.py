@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from attrs import evolve
-
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
@@ -32,7 +30,7 @@ from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import evolve, frozen
 from dynamo_bao.writes.actions import (
     NO_ATTRIBUTE,
     NOT_STORED,

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from attrs import evolve
-
 from dynamo_bao.dynamodb.expressions.conditions import all_of
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.service import (
@@ -27,7 +25,7 @@ from dynamo_bao.errors import (
     cause_of,
 )
 from dynamo_bao.runtime.foreign_errors import is_foreign
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import define, evolve, frozen
 from dynamo_bao.writes.actions import Action, WritePlan, new_token
 from dynamo_bao.writes.changes import Change
 from dynamo_bao.writes.executor import (

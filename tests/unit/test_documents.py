@@ -38,6 +38,7 @@ from dynamo_bao import (
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.runtime.records import NOTHING
 
 UTC = timezone.utc
 T = TypeVar("T")
@@ -118,10 +119,10 @@ class Typed(TypedDict):
     x: int
 
 
-def field_of(annotation: Any, default: Any = attrs.NOTHING) -> Field:
+def field_of(annotation: Any, default: Any = NOTHING) -> Field:
     """The field `v` of a model whose class body says ``v: annotation = default``."""
     body: dict[str, Any] = {"__annotations__": {"key": str, "v": annotation}, "__module__": __name__}
-    if default is not attrs.NOTHING:
+    if default is not NOTHING:
         body["v"] = default
     model: Any = type("M", (Model,), {**body, "primary_key": PrimaryKey("key")}, prefix="m")
     return schema_of(model).fields["v"]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import Factory, define, evolve, field, frozen
 
 
 def record_classes() -> tuple[Any, Any, Any]:
@@ -74,6 +74,74 @@ def test_a_record_has_the_methods_of_an_attrs_class() -> None:
     counter.count += counter._step
     assert (repr(counter), counter == counter_class(3, 2), {counter}) == ("<3>", False, {counter})
     assert point_class.__doc__ == "A place." and not hasattr(point, "__dict__")
+
+
+def classes_of(decorator: Any, field_: Any, factory: Any) -> tuple[type[Any], type[Any]]:
+    """A class and its subclass with fields of all kinds, by this module or by attrs."""
+
+    @decorator
+    class Shelf:
+        number: int
+        _place: str = "left"
+        books: list[str] = factory(list)
+        size: int = field_(default=factory(lambda self: self.number * 2, takes_self=True))
+        hidden: str = field_(default="h", init=False, repr=False)
+        later: int = field_(init=False)
+        owner: str | None = field_(default=None, alias="keeper")
+        mark: str = field_(kw_only=True)
+
+        def __attrs_post_init__(self) -> None:
+            self.books.append("first")
+
+    @decorator
+    class Case(Shelf):
+        size: int = 9
+        colour: str = field_(factory=lambda: "red")
+
+    return Shelf, Case
+
+
+CALLS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((1,), {"mark": "m"}),
+    ((1, "right", ["b"], 7, "ada"), {"mark": "m"}),
+    ((1,), {"place": "up", "keeper": "bob", "mark": "m"}),
+    ((1, "right", ["b"], "ada", 7), {"mark": "m", "size": 3}),
+    ((), {"mark": "m"}),
+    ((1,), {}),
+    ((1,), {"mark": "m", "hidden": "x"}),
+]
+
+
+@pytest.mark.parametrize(("args", "kwargs"), CALLS)
+@pytest.mark.parametrize("number", [0, 1], ids=["a class", "a subclass"])
+@pytest.mark.parametrize("name", ["define", "frozen"])
+def test_a_constructor_does_what_that_of_attrs_does(
+    name: str, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    def outcome(cls: Any) -> object:
+        try:
+            instance = cls(*args, **{key: copy.copy(value) for key, value in kwargs.items()})
+        except TypeError as error:
+            return str(error).replace("classes_of.<locals>.", "")
+        names = ("number", "_place", "books", "size", "hidden", "owner", "mark", "colour")
+        return {name: getattr(instance, name) for name in names if hasattr(instance, name)}
+
+    ours = classes_of({"define": define, "frozen": frozen}[name], field, Factory)[number]
+    theirs = classes_of({"define": attrs.define, "frozen": attrs.frozen}[name], attrs.field, attrs.Factory)[
+        number
+    ]
+    assert outcome(ours) == outcome(theirs)
+
+
+def test_a_copy_with_changes_is_that_of_attrs() -> None:
+    shelf_class, _ = classes_of(frozen, field, Factory)
+    shelf = shelf_class(1, mark="m")
+    changed = evolve(shelf, place="up", mark="n")
+    assert (changed.number, changed._place, changed.mark, changed.books) == (1, "up", "n", ["first", "first"])
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        changed.number = 2
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        del changed.number
 
 
 def test_attrs_knows_the_fields_of_a_class_without_records() -> None:

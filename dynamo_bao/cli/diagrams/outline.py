@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from attrs import NOTHING
-
 from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_SEARCH_INDEX
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.relation import RelatedField
@@ -15,7 +13,7 @@ from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, PrimaryKeyS
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.relationships import mapped_name, parent_query_name, relation_name
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import NOTHING, frozen
 from dynamo_bao.session.state import Instance
 
 PREFIX = "MODEL_PREFIX"

@@ -11,9 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
-from attrs import Factory
-
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import Factory, define, frozen
 
 GUTTER: Final = 84.0
 GAP: Final = 36.0

@@ -9,12 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from attrs import evolve
-
 from dynamo_bao.cli.diagrams.outline import AccessPattern, FieldOutline, ModelOutline, Outline, Relation
 from dynamo_bao.cli.diagrams.placement import Box, Placement, place
 from dynamo_bao.cli.diagrams.text import remark, shown_kind
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import evolve, frozen
 
 MARGIN: Final = 28.0
 PAD: Final = 14.0

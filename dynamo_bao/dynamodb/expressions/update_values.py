@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from attrs import field
-
 from dynamo_bao.errors import QueryError
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import field, frozen
 
 
 class ChangeValue:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from attrs import Factory, field
-
 from dynamo_bao.dynamodb.items import KeyedItems, json_keys
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
@@ -16,7 +14,7 @@ from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.dynamodb.transport.retry import repeat_unprocessed
 from dynamo_bao.errors import ServiceError
 from dynamo_bao.runtime.foreign_errors import is_foreign
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import Factory, define, field, frozen
 
 TableKey = tuple[str, Key]
 """A table, and the key of an item in it."""

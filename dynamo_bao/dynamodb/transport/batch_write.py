@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from attrs import Factory
-
 from dynamo_bao.dynamodb.items import Stored, json_list
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
@@ -16,7 +14,7 @@ from dynamo_bao.dynamodb.transport.error_mapping import may_have_succeeded
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request, Transport
 from dynamo_bao.dynamodb.transport.retry import repeat_unprocessed
 from dynamo_bao.runtime.foreign_errors import is_foreign
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import Factory, define
 
 T = TypeVar("T")
 Puts = Mapping[str, Mapping[Key, "Stored | None"]]

@@ -14,8 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from attrs import Factory, field
-
 from dynamo_bao.dynamodb.service import MAX_REPLY_BYTES, MAX_REPLY_BYTES_OF
 from dynamo_bao.dynamodb.transport.botocore import (
     CONNECT_SECONDS,
@@ -64,7 +62,7 @@ from dynamo_bao.errors import BaoError, DataFormatError
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.json import dumps
 from dynamo_bao.runtime.process import this_process
-from dynamo_bao.runtime.records import frozen
+from dynamo_bao.runtime.records import Factory, field, frozen
 
 if TYPE_CHECKING:
     import ssl

@@ -9,13 +9,11 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
-from attrs import Factory, evolve, field
-
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import as_dict_item, as_dict_members
 from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS, Item
-from dynamo_bao.runtime.records import define, frozen
+from dynamo_bao.runtime.records import Factory, define, evolve, field, frozen
 
 MAX_THROTTLED_CALLS = 10
 """The default number of calls of a process that may wait because of throttling, for each table and index."""

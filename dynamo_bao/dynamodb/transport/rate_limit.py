@@ -6,8 +6,6 @@ import math
 import threading
 from typing import Any, Final
 
-from attrs import field
-
 from dynamo_bao.dynamodb.service import (
     BATCH_GET_ITEM,
     BATCH_WRITE_ITEM,
@@ -16,7 +14,7 @@ from dynamo_bao.dynamodb.service import (
 )
 from dynamo_bao.dynamodb.transport.messages import Clock, Deadline, Reply, Request, Transport
 from dynamo_bao.errors import BaoError, ConfigurationError
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import define, field
 
 CREDIT_SECONDS: Final = 1.0
 """How much time without requests can be made up for: a limit of 500 units allows at most 500 at once, after a pause."""

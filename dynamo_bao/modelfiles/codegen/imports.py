@@ -7,10 +7,8 @@ import re
 import sys
 from collections.abc import Collection, Iterable
 
-from attrs import field
-
 from dynamo_bao.modelfiles.codegen.formatter import INDENT, import_order, imported
-from dynamo_bao.runtime.records import define
+from dynamo_bao.runtime.records import define, field
 
 _WORD = re.compile(r"\w+")
 
