@@ -5,12 +5,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from dynamo_bao.dynamodb.transport.embedded.errors import ServiceError, invalid
 from dynamo_bao.dynamodb.transport.embedded.expressions.conditions import require_bounds
 from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope
 from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import ExpressionError, Path, Token, Tokens
 from dynamo_bao.dynamodb.transport.embedded.values import Value
 
 _REVERSED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_CONDITIONS = ("attribute_exists", "attribute_not_exists", "attribute_type", "contains")
+"""The functions that other conditions can have, and that of a key cannot."""
+_Operand = Path | str
+"""A path, or the placeholder of a value."""
 
 
 class _Part(NamedTuple):
@@ -40,7 +45,7 @@ def bound_key_condition(source: str, scope: Scope) -> list[KeyPart]:
     parts = []
     for path, symbol, placeholders in _parsed(source):
         if len(path) != 1:
-            raise ExpressionError("KeyConditionExpressions cannot have conditions on nested attributes")
+            raise invalid("KeyConditionExpressions cannot have conditions on nested attributes")
         name = str(scope.path(path)[0])
         values = tuple(map(scope.value, placeholders))
         if symbol == "BETWEEN":
@@ -48,7 +53,7 @@ def bound_key_condition(source: str, scope: Scope) -> list[KeyPart]:
         parts.append(KeyPart(name, symbol, values))
     names = [part.name for part in parts]
     if len(set(names)) != len(names):
-        raise ExpressionError("KeyConditionExpressions must only contain one condition per key")
+        raise invalid("KeyConditionExpressions must only contain one condition per key")
     return parts
 
 
@@ -58,8 +63,8 @@ def _parsed(source: str) -> tuple[_Part, ...]:
     tokens.require_needed_parentheses()
     parts = _conjunction(tokens)
     if not tokens.at_end:
-        if tokens.take_if("OR", "NOT"):
-            raise ExpressionError("Invalid operator used in KeyConditionExpression: OR")
+        if tokens.take_if("OR"):
+            raise _odd_operator("OR")
         raise tokens.syntax_error()
     return parts
 
@@ -77,45 +82,70 @@ def _part(tokens: Tokens) -> tuple[_Part, ...]:
         tokens.expect(")")
         return parts
     if tokens.take_if("NOT"):
-        raise ExpressionError("Invalid operator used in KeyConditionExpression: NOT")
-    token = tokens.next
-    if token.kind == "word" and tokens.following.text == "(":
+        raise _odd_operator("NOT")
+    if tokens.next.kind == "word" and tokens.following.text == "(":
         return (_function(tokens),)
-    if token.kind == "value":
-        placeholder = tokens.take().text
-        symbol = _REVERSED[_comparator(tokens).text]
-        return (_Part(tokens.path(), symbol, (placeholder,)),)
-    path = tokens.path()
+    subject = _operand(tokens)
     if tokens.take_if("BETWEEN"):
-        low = _placeholder(tokens)
+        low = _operand(tokens)
         tokens.expect("AND")
-        return (_Part(path, "BETWEEN", (low, _placeholder(tokens))),)
-    return (_Part(path, _comparator(tokens).text, (_placeholder(tokens),)),)
+        return (_of_first(subject, "BETWEEN", low, _operand(tokens)),)
+    symbol = _comparator(tokens).text
+    operand = _operand(tokens)
+    if isinstance(subject, str) and not isinstance(operand, str):
+        subject, symbol, operand = operand, _REVERSED[symbol], subject
+    return (_with_one_path(subject, symbol, operand),)
 
 
 def _function(tokens: Tokens) -> _Part:
     name = tokens.take().text
+    if name.lower() == "size":
+        raise invalid("KeyConditionExpressions cannot contain nested operations")
+    if name.lower() in _CONDITIONS:
+        raise _odd_operator(name)
     if name.lower() != "begins_with":
-        raise ExpressionError(f"Invalid operator used in KeyConditionExpression: {name}")
+        raise ExpressionError(f"Invalid function name; function: {name}")
     tokens.expect("(")
-    path = tokens.path()
+    subject = _operand(tokens)
     tokens.expect(",")
-    placeholder = _placeholder(tokens)
+    prefix = _operand(tokens)
     tokens.expect(")")
-    return _Part(path, "begins_with", (placeholder,))
+    return _of_first(subject, "begins_with", prefix)
+
+
+def _of_first(subject: _Operand, symbol: str, *operands: _Operand) -> _Part:
+    """A condition whose first operand has to be the key."""
+    if isinstance(subject, str):
+        raise _odd_condition(f"{symbol} operator must have the key attribute as its first operand")
+    return _with_one_path(subject, symbol, *operands)
+
+
+def _with_one_path(subject: _Operand, symbol: str, *operands: _Operand) -> _Part:
+    if isinstance(subject, str):
+        raise _odd_condition("No key attribute specified")
+    placeholders = tuple(operand for operand in operands if isinstance(operand, str))
+    if len(placeholders) < len(operands):
+        raise _odd_condition("Multiple attribute names used in one condition")
+    return _Part(subject, symbol, placeholders)
+
+
+def _odd_operator(name: str) -> ServiceError:
+    return invalid(f"Invalid operator used in KeyConditionExpression: {name}")
+
+
+def _odd_condition(fault: str) -> ServiceError:
+    return invalid(f"Invalid condition in KeyConditionExpression: {fault}")
 
 
 def _comparator(tokens: Tokens) -> Token:
     symbol = tokens.take_if(*_REVERSED)
     if symbol is None:
-        odd = tokens.next
-        if odd.text in ("<>", "IN", "OR"):
-            raise ExpressionError(f"Invalid operator used in KeyConditionExpression: {odd.text}")
+        token = tokens.next
+        if token.text in ("<>", "IN", "OR"):
+            raise _odd_operator(token.text)
         raise tokens.syntax_error()
     return symbol
 
 
-def _placeholder(tokens: Tokens) -> str:
-    if tokens.next.kind != "value":
-        raise tokens.syntax_error()
-    return tokens.take().text
+def _operand(tokens: Tokens) -> _Operand:
+    return tokens.take().text if tokens.next.kind == "value" else tokens.path()
