@@ -305,6 +305,7 @@ REFUSED: list[tuple[Any, type[Exception]]] = [
     ({"prefs.a": object()}, ValidationError),
     ({"prefs.a": float("nan")}, ValidationError),
     ({"views": Increment("1")}, ValidationError),
+    ({"prefs.a": Increment("1")}, ValidationError),
     ("name", QueryError),
 ]
 
@@ -420,6 +421,36 @@ def test_updates_of_parts_and_saves_fold_in_a_transaction(table: Manager) -> Non
         assert found.prefs == {"a": 5, "l": ["x"], "b": {"c": 1, "d": 2}, "n": 3}
         assert found.history == ["h", "i", "j"]
     assert raw(table)["prefs"]["M"]["b"] == {"M": {"c": {"N": "1"}, "d": {"N": "2"}}}
+
+
+def test_a_part_of_what_the_transaction_sets(table: Manager) -> None:
+    """A later change of a part is one of the value that the block gives, and not of the stored one."""
+    Person.create(key="k", prefs={"n": 1})
+    with transaction():
+        Person.update("k", {"prefs": {"n": 10, "l": []}})
+        Person.update("k", {"prefs.n": Increment(2)})
+    assert Person.find("k").prefs == {"n": 12, "l": []}
+    with transaction():
+        Person.update("k", {"prefs": None})
+        Person.update("k", {"prefs.n": 1})
+    assert Person.find("k").prefs == {"n": 1}
+
+
+def test_two_ways_to_add_to_one_part_exclude_each_other(table: Manager) -> None:
+    """One expression cannot do both, and what comes first would be lost."""
+    Person.create(key="k", history=["b"])
+    with pytest.raises(QueryError, match="One transaction cannot append and then prepend"):  # noqa: SIM117
+        with transaction():
+            Person.update("k", {"history": Append(["c"])})
+            Person.update("k", {"history": Prepend(["a"])})
+    assert Person.find("k").history == ["b"]
+
+
+def test_a_part_that_is_null_counts_as_nothing(table: Manager) -> None:
+    """An amount is added to 0."""
+    Person.create(key="k", prefs={"n": None})
+    Person.update("k", {"prefs.n": Increment(4)})
+    assert Person.find("k").prefs == {"n": 4}
 
 
 @pytest.mark.promise("X2")

@@ -16,6 +16,7 @@ from dynamo_bao import (
     DateTimeField,
     Index,
     IntegerField,
+    ItemNotFoundError,
     Manager,
     Model,
     PrimaryKey,
@@ -223,6 +224,8 @@ def test_first_one_and_truth(readings: list[int]) -> None:
     assert not Reading.readings_for_sensor.query(8)
     with pytest.raises(QueryError, match="several matches"):
         result.one()
+    with pytest.raises(ItemNotFoundError, match="Reading: the query has no match"):
+        Reading.readings_for_sensor.query(8).one()
 
 
 def test_a_look_at_one_match_fetches_no_further_than_it(readings: list[int], press: Manager) -> None:
@@ -332,6 +335,15 @@ def nested_names(**options: Any) -> list[tuple[str, str, str]]:
     result = Article.all_articles.query(**options)
     rows: list[Any] = list(result)
     return [(row.article_id, row.author.author_id, row.author.agency.agency_id) for row in rows]
+
+
+def test_relations_of_an_instance_that_is_not_stored(manager: Manager) -> None:
+    """`load_related_data` loads what the ids that it holds lead to: all relations, or the named ones."""
+    author = User.create(name="Ada")
+    for names in (None, ["user_id"]):
+        post = Post(title="new", user_id=author.user_id)
+        post.load_related_data(names)
+        assert post.user.name == "Ada"
 
 
 def test_get_related_and_its_kin(tagged: Manager) -> None:

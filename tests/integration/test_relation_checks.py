@@ -61,6 +61,60 @@ def test_a_model_that_is_connected_later_counts() -> None:
     assert Elsewhere.__name__ == "Elsewhere"
 
 
+def test_a_name_that_two_models_have_is_refused() -> None:
+    """The error names both classes, and says to give the class itself."""
+
+    def first() -> Any:
+        class Twin(Model, prefix="ta", name="FirstTwin"):
+            key: str
+            primary_key = PrimaryKey("key")
+
+        return Twin
+
+    def second() -> Any:
+        class Twin(Model, prefix="tb", name="SecondTwin"):
+            key: str
+            primary_key = PrimaryKey("key")
+
+        return Twin
+
+    class Sibling(Model, prefix="si"):
+        key: str
+        twin_id: str = RelatedField("Twin")
+        primary_key = PrimaryKey("key")
+
+    with init_models(models=[first(), second(), Sibling], embedded=True):
+        sibling: Any = Sibling.create(key="s", twin_id="t")
+        with pytest.raises(
+            ConfigurationError, match=r"'Twin', which may be .*first.* and .*second.*; name the class"
+        ):
+            _ = sibling.twin
+
+
+def test_a_relation_may_name_the_class_itself() -> None:
+    """Its index gives the parent a method, unless the parent has one of that name."""
+
+    class Parent(Model, prefix="pa"):
+        key: str
+        primary_key = PrimaryKey("key")
+
+        def query_elders(self) -> str:
+            return "its own"
+
+    class Child(Model, prefix="ch"):
+        key: str
+        parent_id: str = RelatedField(Parent)
+        primary_key = PrimaryKey("key")
+        children = Index("parent_id", "key", id="gsi1")
+        elders = Index("parent_id", id="gsi2")
+
+    with init_models(models=[Parent, Child], embedded=True):
+        parent: Any = Parent.create(key="p")
+        Child.create(key="c", parent_id=parent)
+        assert [child.key for child in parent.query_children()] == ["c"]
+        assert parent.query_elders() == "its own"
+
+
 WITH_ALL_MODELS = """
 from dynamo_bao import ConfigurationError, Model, PrimaryKey, RelatedField, init_models
 

@@ -29,9 +29,9 @@ from dynamo_bao import (
 from dynamo_bao.dynamodb.table_definition import table_definition
 from dynamo_bao.dynamodb.transport import botocore
 from dynamo_bao.models import registry
-from dynamo_bao.testing import embedded_transport
+from dynamo_bao.testing import RecordingTransport, embedded_transport
 from tests.support import models
-from tests.support.models import Org, User
+from tests.support.models import Org, Page, User
 from tests.support.wire import Wire
 
 
@@ -213,6 +213,9 @@ def test_models_by_name(embedded: Manager) -> None:
     assert embedded.models["Org"] is Org
     assert set(embedded.models) == {"Org", "User", "Post", "Comment", "Page"}
     assert "Nobody" not in embedded.models
+    assert not hasattr(embedded.models, "__wrapped__")
+    with pytest.raises(ConfigurationError, match=r"Model Usr not found. Did you mean 'User'"):
+        _ = embedded.models.Usr
     assert repr(embedded) == f"<Manager of Org, User, Post, Comment, Page in {embedded.table_name}>"
 
 
@@ -232,6 +235,41 @@ def test_a_local_class_replaces_an_earlier_one(no_models: None) -> None:
     with init_models(embedded=True) as manager:
         assert manager.repository(second).create(thing_id="1").name == "second"  # type: ignore[attr-defined]
         assert manager.models.Thing is second
+
+
+def test_a_local_class_replaces_the_one_that_an_open_manager_has(no_models: None) -> None:
+    """A cell of a notebook runs again, and later finds give the new class."""
+
+    def define() -> Any:
+        class Thing(Model, prefix="th"):
+            thing_id: str
+            primary_key = PrimaryKey("thing_id")
+
+        return Thing
+
+    with init_models(embedded=True) as manager:
+        define().create(thing_id="1")
+        newer = define()
+        assert type(newer.find_or_raise("1")) is newer
+        assert manager.models.Thing is newer
+
+
+def test_two_managers_of_one_transport_and_table_are_no_surprise(embedded: Manager) -> None:
+    """The second one serves the same items, so nothing warns of it."""
+    Org.create(org_id="a", name="A")
+    with init_models(models=[Org], table_name=embedded.table_name, transport=embedded.database.transport):
+        assert Org.find("a").name == "A"
+
+
+def test_a_transport_without_a_client_says_so(embedded: Manager) -> None:
+    """`manager.client` is boto3's; another transport has none."""
+    transport = RecordingTransport(embedded.database.transport)
+    del transport.wire
+    with (
+        init_models(models=[Page], table_name="other", transport=transport) as manager,
+        pytest.raises(ConfigurationError, match="not one over a boto3 client"),
+    ):
+        _ = manager.client
 
 
 def test_models_defined_later_belong_to_an_open_manager(no_models: None) -> None:

@@ -635,6 +635,18 @@ def test_a_transaction_that_is_over_takes_nothing(embedded: Manager) -> None:
         tx.require(org)
 
 
+def test_an_item_that_is_required_can_be_changed_later_in_the_block(embedded: Manager) -> None:
+    """One action has the change and both conditions."""
+    Org.create(org_id="a", name="A")
+    for name, is_written in (("B", False), ("A", True)):
+        org = Org.find_or_raise("a")
+        with pytest.raises(TransactionError) if not is_written else nullcontext(), transaction() as tx:
+            tx.require(org, {"name": name})
+            org.name = "C"
+            org.save()
+        assert Org.find("a").name == ("C" if is_written else "A")
+
+
 def test_what_comes_after_a_write_waits_for_the_end(embedded: Manager) -> None:
     """after_save runs once it is written, under the write's tenant; its error does not hide the write."""
     heard: list[str] = []

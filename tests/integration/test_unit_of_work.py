@@ -776,6 +776,19 @@ def test_functions_and_generators_tell_too(embedded: Manager) -> None:
         list(yields())
 
 
+def test_an_expunged_object_is_not_committed(embedded: Manager) -> None:
+    """The session lets go of its changes as well."""
+    Org.create(org_id="a", name="A")
+    with run_with_batch_context() as session:
+        org = Org.find("a")
+        org.name = "B"
+        session.add(org)
+        session.expunge(org)
+        session.commit()
+    assert Org.find("a").name == "A"
+    assert org.name == "B"
+
+
 def test_rules_of_the_session(embedded: Manager) -> None:
     """commit() inside a transaction, clear() with work, two objects for a key, an object that is gone."""
     Org.create(org_id="a", name="A")

@@ -25,7 +25,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.fields.base import Field
 from dynamo_bao.testing import RecordingTransport, embedded_transport
-from tests.support.models import Org, Post, User
+from tests.support.models import NOBODY, Org, Post, User
 
 NOTHING_LIKE_IT = (3, 3.5, b"x", {"a": 1}, [3], [None], [["user_id"]], object())
 
@@ -64,6 +64,25 @@ def test_several_keys(embedded: Manager, wrong: Any) -> None:
         User.batch_find(wrong)
     with pytest.raises(ValidationError, match="several values"):
         User.batch_find_by_unique_constraint("unique_email", wrong)
+
+
+@pytest.mark.parametrize("filters", [{"name": "x"}, {}])
+def test_no_index_begins_with_the_fields(embedded: Manager, filters: dict[str, Any]) -> None:
+    """The error names the indexes, and what reads the whole model."""
+    with pytest.raises(
+        QueryError, match=r"find_where: no index begins with .*one of by_status, or iterate_all"
+    ):
+        User.find_where(**filters)
+
+
+def test_a_unique_constraint_that_is_none(embedded: Manager) -> None:
+    with pytest.raises(ConfigurationError, match=r"User has no unique constraint 'emial'.*unique_email"):
+        User.find_by_unique_constraint("emial", "a@x")
+
+
+def test_a_version_of_a_model_without_versions(embedded: Manager) -> None:
+    with pytest.raises(ValidationError, match="User has no VersionField, so version= cannot be checked"):
+        User.update(NOBODY, name="x", version="01ARZ3NDEKTSV4RRFFQ69G5FAV")
 
 
 @pytest.mark.parametrize("wrong", [3, "name", None, ["a"], {3: "a"}], ids=lambda value: type(value).__name__)
@@ -113,12 +132,18 @@ class NeedsArguments:
         *({"batch_context": wrong} for wrong in (5, "warn")),
         *({"config": wrong} for wrong in ("9" * 400, 5, "/", "nul\0", ["a"])),
         {"config": {"db": {"cursor_secret": {}}}},
+        *({"config": {"aws": {"read_timeout": wrong}}} for wrong in (0, -1, "soon", True, float("inf"))),
     ],
     ids=lambda options: next(iter(options)),
 )
 def test_options_of_init_models(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         init_models(**{"models": [User, Org], **options})
+
+
+def test_a_client_and_the_embedded_engine_exclude_each_other(embedded: Manager) -> None:
+    with pytest.raises(ConfigurationError, match="client= and embedded=True exclude each other"):
+        init_models(models=[Org], client=embedded.client, embedded=True)
 
 
 @pytest.mark.parametrize(

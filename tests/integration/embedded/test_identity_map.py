@@ -258,6 +258,9 @@ def test_truth_equality_and_repr(ada: User, wire: Wire) -> None:
         assert User(name="a").user_id and hash(User(name="a"))
         org = Org(name="X", org_id="y")
         assert hash(org) == hash(Org(name="Z", org_id="y"))
+        assert org != "y" and org != User(user_id="0" * 26, name="X")
+        with pytest.raises(TypeError, match="User has no key yet, so it cannot be hashed; give it one first"):
+            hash(User(user_id=None, name="a"))  # type: ignore[arg-type]
     assert Org.from_dict({"org_id": "y", "name": "Z"}) == org
 
 
