@@ -6,13 +6,17 @@ import os
 import subprocess
 import sys
 import time
+from typing import cast
 
 import pytest
 
-from dynamo_bao import init_models
+from dynamo_bao import ConfigurationError, init_models
 from dynamo_bao.models import registry
-from dynamo_bao.testing import SharedEngine
+from dynamo_bao.testing import RoundWatch, SharedEngine, assert_max_round_trips
+from dynamo_bao.testing.engines import is_leftover
+from dynamo_bao.testing.round_trips import SHOWN_ROUNDS
 from tests.support.engines import Engine
+from tests.support.models import Org
 from tests.support.server import free_port
 
 pytest_plugins = ["pytester"]
@@ -251,6 +255,45 @@ def test_tables_of_killed_runs_are_removed(inside: pytest.Pytester, engine: Engi
         for name in alive:
             client.delete_table(TableName=name)
     assert set(alive) <= tables and not {left, *old} & tables
+
+
+def test_a_limit_of_round_trips_is_a_whole_number() -> None:
+    """0 allows none."""
+    for wrong in (-1, True, 1.5, "3"):
+        with pytest.raises(ConfigurationError, match="give a whole number, 0 or more"):
+            assert_max_round_trips(cast("int", wrong))
+    with assert_max_round_trips(0):
+        pass
+
+
+def test_the_rounds_of_a_long_block_are_shown_in_part() -> None:
+    """The first ones, and how many more there were."""
+    with init_models(models=[Org], embedded=True), RoundWatch() as watch:
+        for number in range(SHOWN_ROUNDS + 3):
+            Org.find_or_none(str(number))
+    assert str(watch).endswith("… and 3 more")
+    assert f"Org '{SHOWN_ROUNDS - 1}'" in str(watch) and f"Org '{SHOWN_ROUNDS}'" not in str(watch)
+
+
+@pytest.mark.parametrize("url", ["ftp://localhost", "localhost:8000", "http://"])
+def test_an_endpoint_is_a_url_of_http(url: str) -> None:
+    """The error says what one looks like."""
+    with pytest.raises(ConfigurationError, match="is no endpoint; give one such as http://localhost:8000"):
+        SharedEngine(url).__enter__()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are asked as POSIX does")
+def test_a_table_of_a_process_that_has_ended_is_left_over() -> None:
+    """The table of a running process is none, and any other one is, when it is old enough."""
+    process = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
+    )
+    with SharedEngine() as shared, shared.fresh([Org]) as manager:
+        own = manager.table_name
+    assert not is_leftover(own, 3600)
+    assert is_leftover(own.replace(f"-{os.getpid()}-", f"-{process.stdout.strip()}-"), 3600)
+    assert is_leftover(own, -3600)
+    assert not is_leftover("orders", -3600)
 
 
 def test_mistakes_of_the_configuration_are_told(inside: pytest.Pytester) -> None:

@@ -38,6 +38,7 @@ class Note(Model, prefix="nt", iterable=True, searchable=["text"]):
 
 
 EVERY = ("gsi1", "gsi2", "gsi3", "gsi4", "gsi5", "iter_index", "iter_search_index")
+PRIMARY = [{"AttributeName": name, "AttributeType": "S"} for name in ("_pk", "_sk")]
 Answer = Callable[[Request], Reply]
 
 
@@ -190,6 +191,74 @@ def test_an_index_that_cannot_be_mended_is_told_after_the_rest_is_done(notes: Ma
     assert "Index gsi1 of table" in fault
     assert "holds keys only instead of whole items; delete the index" in fault
     assert notes.pending_update().faults == done.faults
+
+
+def test_an_index_with_other_keys_is_told(notes: Manager) -> None:
+    """Queries on it would find nothing."""
+    index = table_definition("t")["GlobalSecondaryIndexes"][0]
+    index["KeySchema"] = [{"AttributeName": "_sk", "KeyType": "HASH"}]
+    made_with(notes, GlobalSecondaryIndexes=[index], AttributeDefinitions=PRIMARY)
+    assert "has the keys _sk instead of _gsi1_pk and _gsi1_sk" in notes.update_table().faults[0]
+
+
+def test_an_index_of_a_provisioned_table_gets_the_units_of_the_table(hand: tuple[Manager, Hand]) -> None:
+    """DynamoDB refuses an index without them."""
+    manager, transport = hand
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 7}
+
+    def describe(request: Request, through: Answer) -> Reply:
+        reply = through(request)
+        reply.body["Table"]["ProvisionedThroughput"] = dict(units)
+        return reply
+
+    transport.takes["DescribeTable"] = describe
+    assert manager.update_table().indexes == EVERY[1:]
+    (update, *_) = [request for request in transport.sent if request.operation == "UpdateTable"]
+    created: Any = update.written["GlobalSecondaryIndexUpdates"]
+    assert created[0]["Create"]["ProvisionedThroughput"] == units
+
+
+def test_a_ttl_on_its_way_out_is_told(hand: tuple[Manager, Hand]) -> None:
+    """It can be enabled again only after an hour."""
+    manager, transport = hand
+
+    def describe(request: Request, through: Answer) -> Reply:
+        reply = through(request)
+        reply.body["TimeToLiveDescription"]["TimeToLiveStatus"] = "DISABLING"
+        return reply
+
+    transport.takes["DescribeTimeToLive"] = describe
+    done = manager.update_table()
+    assert done.ttl is False
+    assert done.faults == (
+        f"The TTL of table {manager.table_name} is being disabled; run 'bao update-table' again in an hour.",
+    )
+
+
+def test_a_table_on_its_way_is_waited_for(hand: tuple[Manager, Hand]) -> None:
+    """create_table() returns once it is ACTIVE, and delete_table() once it is gone."""
+    manager, transport = hand
+    manager.delete_table()
+    last: list[Reply] = []
+    looks = 0
+
+    def describe(request: Request, through: Answer) -> Reply:
+        nonlocal looks
+        looks += 1
+        if last and looks < 3:
+            return last[0]
+        reply = through(request)
+        last[:] = [reply]
+        if looks < 3:
+            reply.body["Table"]["TableStatus"] = "CREATING"
+        return reply
+
+    transport.takes["DescribeTable"] = describe
+    assert manager.create_table() is True
+    assert looks == 3
+    looks = 0
+    assert manager.delete_table() is True
+    assert looks == 3
 
 
 def test_ttl_on_another_attribute_is_told_and_left(notes: Manager) -> None:

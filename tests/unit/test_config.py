@@ -89,6 +89,8 @@ def test_somebody_else_s_project_file_is_left_alone(write: Write) -> None:
     """A ``pyproject.toml`` without our section configures nothing."""
     write('[tool.other]\nname = "x"\n', "pyproject.toml")
     assert table() is None
+    write('[tool.other]\npackages = ["dynamo_bao"]\n', "pyproject.toml")
+    assert table() is None
     write('[tool.other]\npackages = ["dynamo_bao"]\nbroken', "pyproject.toml")
     with pytest.raises(ConfigurationError, match="not valid TOML"):
         table()

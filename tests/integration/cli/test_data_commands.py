@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dynamo_bao.cli.main import main
 from dynamo_bao.dynamodb.service import READ_OPERATIONS
 from dynamo_bao.dynamodb.transport.rate_limit import UnitRate
 from dynamo_bao.maintenance import import_items, scanners
+from dynamo_bao.maintenance.progress import JobProgress
 from dynamo_bao.maintenance.progress_file import ProgressFile
 from tests.integration.cli.conftest import Project
 from tests.support.patience import PATIENCE
@@ -102,6 +104,13 @@ def test_a_dear_scan_is_asked_about(stocked: Project, monkeypatch: pytest.Monkey
     assert stocked("count", "Order", answers="y\n").stdout == "2\n"
     assert stocked("count", "Order").exit_code == 2
     assert stocked("count", "Order", "--yes").stdout == "2\n"
+
+
+def test_commands_for_a_model_need_models(bao: Project) -> None:
+    """They say how to name them."""
+    result = bao("count", "Customer", "--table", "shop")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: No models are named: give --models")
 
 
 def test_a_model_that_is_not_there(stocked: Project) -> None:
@@ -275,6 +284,20 @@ def test_ctrl_c_says_how_to_go_on(
         + list(stocked.folder.glob("*ing"))
         + list(stocked.folder.glob(".bao*"))
     )
+
+
+def test_ctrl_c_in_a_dry_run_says_that_nothing_was_written(
+    stocked: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to go on with."""
+
+    def interrupt(*_: object, **__: object) -> Iterator[object]:
+        yield JobProgress(1, 2, 0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(data, "reindex_items", interrupt)
+    result = stocked("reindex", "Customer", "--dry-run")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "Interrupted: nothing was written.")
 
 
 def test_an_error_in_the_middle_says_how_to_go_on_too(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dynamo_bao.maintenance import scanners
 from tests.integration.cli.conftest import Project, run
 
 GONE = "01JGFJJZ00ANN0000000000000"
@@ -83,6 +84,20 @@ def test_for_machines(stocked: Project) -> None:
     kinds = sorted((finding["check"], finding["mended"]) for finding in told["findings"])
     assert kinds == [("guard", False), ("guard", True), ("guard", True), ("index", True)]
     assert all({"model", "key", "mend", "text"} <= finding.keys() for finding in told["findings"])
+
+
+def test_a_dear_look_is_asked_about(stocked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From ten thousand read units on; nothing is examined or mended after a no."""
+    damaged(stocked, _gsi1_pk="stale")
+    monkeypatch.setattr(scanners.Size, "scan_units", 10_000)
+    for options, question in (
+        ((), "Examine table shop?"),
+        (("--fix",), "Examine table shop and mend what is wrong?"),
+    ):
+        result = stocked("doctor", *options, answers="n\n")
+        assert result.exit_code == 1
+        assert question in result.stderr
+    assert "has index keys that its fields do not say" in stocked("doctor", answers="y\n").stdout
 
 
 def test_a_quick_look_leaves_the_items_alone(stocked: Project) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from botocore.exceptions import NoRegionError, ProfileNotFound
 from click.testing import CliRunner
 
 from dynamo_bao.cli.console import Failure, Terminal, interruptible, report, sentence
@@ -95,6 +96,12 @@ def test_wrong_use_is_one_sentence_and_exit_code_2(bao: Project, arguments: list
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_program_that_runs_a_command_gets_its_errors(bao: Project) -> None:
+    """As with any command of click: without standalone mode, the process does not end."""
+    with pytest.raises(Failure, match="No models are named"):
+        main(["models"], standalone_mode=False)
+
+
 def test_bao_alone_shows_its_help(bao: Project) -> None:
     """Without a command the help is shown, and it is wrong use all the same."""
     result = bao()
@@ -163,6 +170,8 @@ def test_sentences_of_errors_are_one_line(tmp_path: Path) -> None:
     assert sentence(FileNotFoundError(2, "No such file or directory", "x.txt")) == (
         "No such file or directory: x.txt"
     )
+    assert sentence(NoRegionError()) == "You must specify a region."
+    assert sentence(ProfileNotFound(profile="work")) == "The config profile (work) could not be found."
 
 
 def test_a_closed_pipe_ends_a_command_quietly(bao: Project) -> None:
@@ -295,6 +304,7 @@ def test_json_is_all_there_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> N
     terminal = Terminal(json=True)
     terminal.say("for people")
     terminal.table(["Name"], [["x"]])
+    terminal.show("a drawing")
     terminal.emit({"name": "Zoë", "number": 1})
     terminal.note("beside")
     terminal.warn("careful")

@@ -120,6 +120,7 @@ def test_a_connection_is_kept_for_more_requests(server: LocalServer, client: Any
         assert headers["x-amz-crc32"] == str(zlib.crc32(body))
         assert json.loads(body).get("__type", "#").partition("#")[2] == (error or "")
     assert ask(connection, **{"Content-Type": "text/plain"})[0] == 404
+    assert ask(connection, body="", **{"Content-Type": "text/plain"})[0] == 400
     assert ask(connection, method="GET", body="")[2].startswith(b"healthy")
     assert ask(connection, Origin="http://here")[1]["access-control-allow-origin"] == "*"
     assert connection.sock is first_socket
@@ -143,6 +144,13 @@ def test_a_fault_of_the_engine_is_an_answer(
 def test_a_body_that_is_too_large_is_refused(server: LocalServer) -> None:
     connection = http.client.HTTPConnection(*server.server_address[:2])
     assert ask(connection, **{"Content-Length": str(17 * 2**20)})[0] == 413
+    connection.close()
+
+
+@pytest.mark.parametrize("header", [{"Content-Length": "many"}, {"Transfer-Encoding": "chunked"}])
+def test_a_body_without_a_length_is_refused(server: LocalServer, header: dict[str, str]) -> None:
+    connection = http.client.HTTPConnection(*server.server_address[:2])
+    assert ask(connection, **header)[0] == 411
     connection.close()
 
 

@@ -66,6 +66,8 @@ def test_a_named_model_is_shown_with_its_fields(shop: Project) -> None:
         "created_at create date gsi1 sort created_at",
     ]
     assert "Order" not in result.stdout
+    both = shop("models", "Customer", "Order").stdout
+    assert both.startswith(f"{result.stdout}\nOrder, prefix ")
 
 
 def test_a_model_that_is_not_there_is_told(shop: Project) -> None:

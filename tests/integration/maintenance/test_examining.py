@@ -419,6 +419,53 @@ def test_a_table_that_lacks_something(connection: dict[str, Any], table_name: st
     assert len(told) == 5
 
 
+@pytest.mark.parametrize(
+    ("operation", "change", "text", "is_harmless"),
+    [
+        (
+            "DescribeTable",
+            lambda body: body["Table"]["AttributeDefinitions"].append(
+                {"AttributeName": "_gsi1_pk", "AttributeType": "B"}
+            ),
+            "The key attribute _gsi1_pk of the table is no text.",
+            False,
+        ),
+        (
+            "DescribeTable",
+            lambda body: body["Table"].update(TableStatus="UPDATING"),
+            "Table {} is busy: the table is UPDATING.",
+            False,
+        ),
+        (
+            "DescribeTimeToLive",
+            lambda body: body["TimeToLiveDescription"].update(TimeToLiveStatus="DISABLING"),
+            "The TTL of table {} is being disabled; run 'bao update-table' again in an hour.",
+            False,
+        ),
+    ],
+    ids=["another type", "busy", "ttl"],
+)
+def test_what_the_description_of_a_table_says(
+    faulty: Manager,
+    interruptible: Interruptible,
+    operation: str,
+    change: Callable[[Any], object],
+    text: str,
+    is_harmless: bool,
+) -> None:
+    """Each is told with what to do; some of it ends by itself."""
+
+    def fault(request: Any, send: Any, chance: Any) -> Any:
+        body = send(request)
+        if request.operation == operation:
+            change(body)
+        return body
+
+    interruptible.inject(fault)
+    (finding,) = table_findings(faulty.database, schemas(faulty))
+    assert (finding.text, finding.harmless) == (text.format(faulty.table_name), is_harmless)
+
+
 def test_prefixes_that_two_models_share() -> None:
     """Both are named with where they are; the same model twice is no clash."""
 
