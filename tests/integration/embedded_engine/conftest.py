@@ -11,8 +11,9 @@ from tests.support.engines import Engines
 from tests.support.plugin import ready_or_refused
 from tests.support.two_engines import TwoEngines, fault_of, table_request
 
+TextOfFault = Callable[[str, Any], str]
 TABLE = "requests"
-BASE = {
+BASE: dict[str, Any] = {
     "pk": {"S": "a"},
     "sk": {"S": "1"},
     "x": {"N": "1"},
@@ -44,7 +45,7 @@ def both(engines: Engines) -> Iterator[TwoEngines]:
 
 
 @pytest.fixture(scope="module")
-def text_of_fault(both: TwoEngines) -> Callable[[str, Any], str]:
+def text_of_fault(both: TwoEngines) -> TextOfFault:
     """The text of the embedded engine's error, where dynoxide answers otherwise than DynamoDB."""
 
     def text(operation: str, request: Any) -> str:

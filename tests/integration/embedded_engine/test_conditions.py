@@ -6,14 +6,13 @@ The texts are DynamoDB's. DynamoDB Local, which is Amazon's own, refuses the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.integration.embedded_engine.conftest import TextOfFault
 from tests.support.two_engines import TwoEngines
 
-TextOfFault = Callable[[str, Any], str]
 T = {"TableName": "requests"}
 KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}
 VALUES: dict[str, Any] = {

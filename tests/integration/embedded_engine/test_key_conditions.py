@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.integration.embedded_engine.conftest import TextOfFault
 from tests.support.two_engines import TwoEngines
 
-TextOfFault = Callable[[str, Any], str]
 T = {"TableName": "requests"}
 VALUES: dict[str, Any] = {
     ":p": {"S": "a"},

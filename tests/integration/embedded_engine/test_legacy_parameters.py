@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.integration.embedded_engine.conftest import TextOfFault
 from tests.support.two_engines import TwoEngines
 
-TextOfFault = Callable[[str, Any], str]
 Requests = list[tuple[str, dict[str, Any]]]
 T = {"TableName": "requests"}
 KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.integration.embedded_engine.conftest import TextOfFault
 from tests.support.two_engines import TwoEngines
 
-TextOfFault = Callable[[str, Any], str]
 Requests = list[tuple[str, dict[str, Any]]]
 NEW = {"TableName": "new_table"}
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/new_table"

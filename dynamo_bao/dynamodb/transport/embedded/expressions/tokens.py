@@ -144,7 +144,7 @@ def _reserved_words() -> frozenset[str]:
 
 def _split(source: str, keywords: frozenset[str]) -> Iterator[Token]:
     end = 0
-    for match in _TOKEN.finditer(source):
+    for match in _TOKEN.finditer(source.rstrip()):  # spaces at the end would be tried from each of them
         kind = match.lastgroup or "odd"
         text, start, end = match[kind], match.start(kind), match.end(kind)
         if kind == "odd":

@@ -68,7 +68,7 @@ class Update(NamedTuple):
                 value = change(value_at(item, path), read(item))
                 if value is None:
                     removals.append(path)
-                elif clause == "ADD" or value_at(item, path) is not None:
+                else:
                     assignments.append((path, value))
         for path, value in sorted(assignments, key=_last_index):
             _assign(new_item, path, value)
