@@ -165,6 +165,50 @@ def test_a_failed_key_raises_without_requests_until_it_is_asked_for_again(
         assert session.stats.round_trips == 2
 
 
+@pytest.mark.usefixtures("time")
+def test_what_cannot_be_had_is_told_by_every_way_to_read(
+    faulty: Manager, transport: FaultInjectingTransport
+) -> None:
+    """A refresh, several keys at once outside a context, and an iteration whose items do not come."""
+    put_many(faulty, 1)
+    posts = [Post.create(title=str(number)) for number in range(3)]
+    with run_with_batch_context(deadline=1.0):
+        org = Org.find("0")
+        assert org.name == "Org 0"
+        transport.inject(unprocessed(1.0))
+        with pytest.raises(BatchIncompleteError):
+            org.refresh()
+        with pytest.raises(BatchIncompleteError):
+            list(Post.iterate_all())
+        with pytest.raises(BatchIncompleteError):
+            _ = Post.find(posts[0].post_id).title
+        transport.inject(())
+        found = [post for batch in Post.iterate_all() for post in batch]
+        assert {post.title for post in found} == {"0", "1", "2"}
+    transport.inject(unprocessed(1.0))
+    with pytest.raises(BatchIncompleteError):
+        Org.batch_find(["0"])
+
+
+def test_an_iteration_leaves_out_what_the_context_has_deleted(
+    faulty: Manager, transport: FaultInjectingTransport
+) -> None:
+    """The index may still have the entry for a moment."""
+    kept, deleted = Post.create(title="kept"), Post.create(title="deleted")
+    replies: dict[str, Any] = {}
+
+    def older(request: Any, send: Any, chance: Any) -> Any:
+        if request.operation != "Query":
+            return send(request)
+        return replies.setdefault(str(request.written), send(request))
+
+    with run_with_batch_context():
+        transport.inject(older)
+        assert sum(len(batch) for batch in Post.iterate_all()) == 2
+        Post.find(deleted.post_id).delete()
+        assert [post.post_id for batch in Post.iterate_all() for post in batch] == [kept.post_id]
+
+
 @pytest.mark.parametrize("how", DAMAGES)
 @pytest.mark.promise("R10")
 def test_damaged_replies_are_asked_for_again(

@@ -22,7 +22,7 @@ import botocore.client
 import botocore.endpoint
 import pytest
 from botocore.awsrequest import AWSHTTPConnectionPool, AWSResponse
-from botocore.exceptions import ClientError, NoCredentialsError, SSLError
+from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError, SSLError
 from botocore.stub import Stubber
 from hypothesis import given, settings, strategies as st
 from moto import mock_aws
@@ -479,6 +479,31 @@ def test_without_credentials_nothing_is_sent(server: HttpServer, monkeypatch: py
             with pytest.raises(NoCredentialsError):
                 Org.find("acme")
     assert server.asked == []
+
+
+def test_credentials_that_cannot_be_renewed_are_told(
+    server: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program that gives them fails after the first requests; nothing is sent unsigned."""
+    program, config = tmp_path / "credentials.py", tmp_path / "config"
+    program.write_text(
+        "import json, datetime\n"
+        "soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=300)\n"
+        "print(json.dumps({'Version': 1, 'AccessKeyId': 'KEY', 'SecretAccessKey': 's', 'SessionToken': 't',\n"
+        "    'Expiration': soon.isoformat()}))\n"
+    )
+    config.write_text(f"[default]\ncredential_process = {sys.executable} -S {program}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with init_models(models=models.ALL, endpoint_url=server.url()):
+        assert ways(server, 2) == ["botocore", "lean"]
+        program.write_text("raise SystemExit('the token has expired')")
+        sent_count = len(server.asked)
+        with pytest.raises(CredentialRetrievalError, match="the token has expired") as caught:
+            Org.find_or_none("acme")
+        assert isinstance(caught.value, BaoError)
+        assert len(server.asked) == sent_count
 
 
 def strict_about_time(served: Served, asked: ReceivedRequest) -> None:

@@ -91,8 +91,14 @@ def test_every_exchange_has_its_own_time() -> None:
             assert 0 < connections._idle[0]._sock.gettimeout() <= seconds
 
 
-def test_a_connection_closed_while_idle_is_replaced() -> None:
-    """A server that closes what is idle, even at once, costs a new connection and no reply."""
+@pytest.mark.parametrize("has_poll", [True, False])
+def test_a_connection_closed_while_idle_is_replaced(has_poll: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that closes what is idle, even at once, costs a new connection and no reply.
+
+    A system without ``poll``, such as Windows, looks in another way.
+    """
+    if not has_poll:
+        monkeypatch.delattr("select.poll", raising=False)
 
     def once(served: Served, asked: ReceivedRequest) -> None:
         served.send(plain())
@@ -309,6 +315,7 @@ def test_a_body_may_be_as_long_as_its_limit(form: str) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
         plain(gzip.compress(BODY)[:-1], "Content-Encoding: gzip"),
+        plain(gzip.compress(BODY), "Content-Encoding: gzip", "x-amz-crc32: 1"),
         CHUNKED + b"-1\r\n\r\n",
         CHUNKED + b"2\r\n{}xx0\r\n\r\n",
         CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n",
@@ -393,6 +400,20 @@ def test_without_time_nothing_is_connected() -> None:
         with pytest.raises(NotConnected):
             connections.exchange(post(), 0)
         assert server.asked == []
+
+
+def test_what_certificates_raise_is_told_as_it_is() -> None:
+    """An error of the application's own says nothing about the server."""
+
+    def broken() -> ssl.SSLContext:
+        raise LookupError("no certificates are configured")
+
+    with http_server(always(plain())) as server:
+        origin = HttpOrigin.of(server.url().replace("http:", "https:"))
+        connections = Connections(origin, broken, PATIENCE, PATIENCE)
+        with pytest.raises(LookupError, match="no certificates are configured"):
+            connections.exchange(post(), PATIENCE)
+        connections.close()
 
 
 def test_a_refused_connection_sends_nothing() -> None:

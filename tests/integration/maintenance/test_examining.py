@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from dynamo_bao import (
+    MODEL_PREFIX,
+    BooleanField,
+    DecimalField,
+    FloatField,
     Index,
     IntegerField,
+    ListField,
     Manager,
+    MapField,
     Model,
     PrimaryKey,
     StringField,
+    StringSetField,
     TenantContext,
     TtlField,
     UniqueConstraint,
@@ -123,6 +131,10 @@ FAULTS: dict[str, tuple[Plant, list[str]]] = {
     "a guard that names nobody": (
         lambda m: put(m, guard(EMAIL.format("nobody"), None, None)),
         [useless("_raft_uc#_uc1#u#email:nobody@x", "names nobody")],
+    ),
+    "a guard that names what is no id": (
+        lambda m: put(m, guard(EMAIL.format("odd"), "")),
+        [useless("_raft_uc#_uc1#u#email:odd@x", "names User '', which is no id of the model")],
     ),
     "a missing guard": (
         lambda m: removed(m, EMAIL.format("3"), "_raft_uc"),
@@ -270,6 +282,84 @@ def test_what_cannot_be_read_is_told_and_left(table: Manager) -> None:
         "1 item with the prefix u, uc3 of phone, which no model here has; not looked into.",
         "1 item with the prefix zz, which no model here has; not looked into.",
     ]
+
+
+class Typed(Model, prefix="ty"):
+    key: str
+    text: str | None = StringField(default=None)
+    whole: int | None = IntegerField(default=None)
+    part: float | None = FloatField(default=None)
+    exact: Decimal | None = DecimalField(default=None)
+    flag: bool = BooleanField(default=True)
+    things: dict[str, Any] | None = MapField(default=None)
+    list_: list[Any] | None = ListField(default=None)
+    tags: set[str] = StringSetField()
+
+    primary_key = PrimaryKey("key")
+
+
+READINGS: list[tuple[str, dict[str, Any], Any]] = [
+    ("text", {"N": "7"}, "7"),
+    ("text", {"N": "0.5"}, "0.5"),
+    ("whole", {"S": "7"}, 7),
+    ("part", {"S": "0.5"}, 0.5),
+    ("exact", {"S": "0.1234567890123456789012"}, Decimal("0.1234567890123456789012")),
+    ("flag", {"NULL": True}, True),
+    ("things", {"S": '{"a": [1]}'}, {"a": [1]}),
+    ("list_", {"S": "[1]"}, [1]),
+]
+UNCERTAIN: list[tuple[str, dict[str, Any]]] = [
+    ("whole", {"S": "07"}),
+    ("whole", {"S": "7.5"}),
+    ("things", {"S": "5"}),
+    ("things", {"S": "no JSON"}),
+    ("text", {"BOOL": True}),
+    ("text", {"L": []}),
+    ("tags", {"L": []}),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "reading"), [*READINGS, *((*case, None) for case in UNCERTAIN)])
+def test_a_bad_attribute_is_mended_where_it_is_certain_what_it_says(
+    name: str, value: dict[str, Any], reading: Any
+) -> None:
+    """A number in a text, the text of a number, the content of a JSON text; anything else is left to its owner."""
+    with init_models(models=[Typed], embedded=True) as manager:
+        put(manager, {"_pk": {"S": "ty#k"}, "_sk": {"S": "ty"}, "key": {"S": "k"}, name: value})
+        before = stored(manager)
+        (finding,) = examined(manager, fix=True)
+        assert (finding.check, finding.mendable) == ("attribute", reading is not None)
+        if reading is None:
+            assert stored(manager) == before
+            assert f"Assign {name} a value and save" in finding.mend
+        else:
+            assert getattr(Typed.find("k"), name) == reading
+            assert type(getattr(Typed.find("k"), name)) is type(reading)
+            assert examined(manager) == []
+
+
+def test_an_item_that_javascript_stored_without_its_tenant_is_left() -> None:
+    """Its index keys have the tenant, and its own key has not."""
+
+    class Setting(Model, prefix="st", key_format="dynamo-bao"):
+        name: str
+        value: str = StringField(default="")
+        primary_key = PrimaryKey(MODEL_PREFIX, "name")
+        by_value = Index("value", "name", id="gsi1")
+
+    with init_models(models=[Setting], embedded=True) as manager:
+        item = {
+            "_pk": "st",
+            "_sk": "a",
+            "_gsi1_pk": "[acme]#st#gsi1#v",
+            "_gsi1_sk": "a",
+            "name": "a",
+            "value": "v",
+        }
+        put(manager, {name: {"S": text} for name, text in item.items()})
+        steps = examine_table(manager.database, [manager.repository(Setting)], fix=True)
+        (finding,) = (one for step in steps for one in step.found)
+        assert finding.harmless and "has index keys of a tenant and a key without one" in finding.text
 
 
 # --- races --------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import pytest
 
 from dynamo_bao import (
     MODEL_PREFIX,
+    BatchIncompleteError,
     ConfigurationError,
     CounterField,
     CreateDateField,
@@ -30,6 +31,7 @@ from dynamo_bao import (
     NumberSetField,
     PrimaryKey,
     QueryError,
+    ServiceError,
     StringField,
     StringSetField,
     TenantContext,
@@ -41,6 +43,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.dynamodb.transport.error_mapping import TransactionCancelled
 from dynamo_bao.maintenance import (
     export as export_module,
     import_items as import_items_module,
@@ -52,7 +55,7 @@ from dynamo_bao.maintenance.import_items import check_lines, import_items
 from dynamo_bao.maintenance.progress import JobProgress
 from dynamo_bao.maintenance.progress_file import ProgressFile
 from dynamo_bao.maintenance.scanners import Iterating, Partition, Scan, scanner_for
-from dynamo_bao.testing import RecordingTransport, embedded_transport
+from dynamo_bao.testing import RecordingTransport, embedded_transport, unprocessed
 from tests.integration.maintenance.conftest import Interruptible, emptied, stored
 from tests.support.values import Box, Colour
 
@@ -638,6 +641,52 @@ def test_a_refused_line_is_still_counted_after_an_interruption(
     *_, last = import_items(home, None, file, resume=True)
     assert (last.done, last.count) == (6, 5)
     assert Account.find("0").email == "kept@x"
+
+
+# --- faults -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refusal", ["too many actions", "no reason", "conflict"])
+def test_lines_whose_transaction_is_refused_are_stored_one_by_one(
+    faulty: Manager, interruptible: Interruptible, file: Path, refusal: str
+) -> None:
+    """Also if DynamoDB does not say which of them it refused, and if it takes fewer actions than documented."""
+    file.write_text("".join(f'{{"name": "{n}", "email": "{n}@x"}}\n' for n in range(60)))
+    reasons: dict[str, list[str | None]] = {"no reason": [None], "conflict": ["ConditionalCheckFailed"]}
+
+    def fault(request: Any, send: Any, chance: Any) -> Any:
+        actions = request.written.get("TransactItems", ())
+        if len(actions) <= 2:
+            return send(request)
+        if refusal in reasons:
+            rest: list[str | None] = [None] * (len(actions) - 1)
+            raise TransactionCancelled("cancelled", reasons[refusal] + rest, [])
+        raise ServiceError("too many", code="ValidationException", operation=request.operation)
+
+    interruptible.inject(fault)
+    assert imported(faulty, Account, file)[-1].count == 60
+    assert Account.find("59").email == "59@x"
+
+
+@pytest.mark.parametrize("how", ["denied", "left"])
+def test_lines_that_are_not_stored_stop_an_import_that_overwrites(
+    faulty: Manager, interruptible: Interruptible, file: Path, how: str
+) -> None:
+    """The error comes out, so that nobody takes the file for imported."""
+    file.write_text('{"name": "a", "text": "new"}\n')
+
+    def deny(request: Any, send: Any, chance: Any) -> Any:
+        raise ServiceError("not authorised", code="AccessDeniedException", operation=request.operation)
+
+    interruptible.inject(deny if how == "denied" else unprocessed(1.0))
+    expected = ServiceError if how == "denied" else BatchIncompleteError
+    with init_models(
+        models=MODELS, table_name=faulty.table_name, transport=interruptible, deadline=0.1
+    ) as hasty:
+        with pytest.raises(expected):
+            imported(hasty, Plain, file, overwrite=True)
+        interruptible.inject(())
+        assert not hasty.repository(Plain).find("a").exists()
 
 
 # --- cost -------------------------------------------------------------------------------------------

@@ -58,6 +58,22 @@ FIGURES = {
 
 
 @pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (12, "12 bytes"),
+        (1_500, "1.5 KB"),
+        (12e6, "12 MB"),
+        (999e9, "999 GB"),
+        (2.5e12, "2.5 TB"),
+        (4e15, "4,000.0 TB"),
+    ],
+)
+def test_sizes_in_words(size: float, text: str) -> None:
+    """With the largest unit of which there is at least one."""
+    assert str(scanners.Size(items=3, bytes=size)).startswith(f"about 3 items, {text}: ")
+
+
+@pytest.mark.parametrize(
     ("items", "size", "entries", "kind", "scan", "iterating"), FIGURES.values(), ids=FIGURES
 )
 def test_the_cheaper_way(
