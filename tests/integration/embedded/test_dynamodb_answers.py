@@ -478,7 +478,6 @@ TRANSACTIONS: Requests = [
     transaction(action("ConditionCheck", "3", **EXISTS)),
     transaction(action("Update", "1", **ADD), action("Delete", "9")),
     transaction(action("Update", "1", UpdateExpression="SET x = y")),
-    transaction(action("Update", "1", **{**ADD, "ExpressionAttributeValues": {**VALUES}})),
     transaction({"Put": {**T, "Item": key("", "1")}}),
     transaction({"Delete": {**T, "Key": key("", "1")}}),
     transaction({"Delete": {**T, "Key": {"pk": {"S": "t"}}}}),
@@ -492,9 +491,6 @@ TRANSACTIONS: Requests = [
     transaction(action("Update", "5", **ADD_TWO), ClientRequestToken="{token}"),
     ("GetItem", {**T, "Key": key("t", "5")}),
     transaction(action("Put", "1"), action("Delete", "2"), **INDEXES),
-    transaction(
-        action("Delete", "1", **EXISTS, ExpressionAttributeNames={"#q": "q"}),
-    ),
     transaction(
         action("Update", "1", UpdateExpression="SET g = :v", ExpressionAttributeValues={":v": {"N": "1"}})
     ),

@@ -247,18 +247,46 @@ def delete_of(put_action: dict[str, Any]) -> dict[str, Any]:
     return {"Delete": {**T, "Key": {"pk": item["pk"], "sk": item["sk"]}}}
 
 
-def test_a_refused_action_cancels_the_others(both: TwoEngines) -> None:
-    """A key that changes, and empty expressions; dynoxide carries some of them out."""
-    faults = {
-        "SET pk = :one": "One or more parameter values were invalid: Cannot update attribute pk. "
-        "This attribute is part of the key",
-        "": "Invalid UpdateExpression: The expression can not be empty;",
-    }
-    for expression, text in faults.items():
-        parts = ONE if expression else {}
-        status, answer = both.ask_embedded(*transaction(put(key("t7")), update("t8", expression, **parts)))
-        reasons = [{"Code": "None"}, {"Code": "ValidationError", "Message": text}]
-        assert (status, answer["CancellationReasons"]) == (400, reasons)
+EXPRESSION_FAULTS: list[tuple[dict[str, Any], str]] = [
+    (update("t8", ""), "Invalid UpdateExpression: The expression can not be empty;"),
+    (update("t8", "SET x"), 'Invalid UpdateExpression: Syntax error; token: "<EOF>", near: "x <EOF>"'),
+    (check("t8", ""), "Invalid ConditionExpression: The expression can not be empty;"),
+    (
+        check("t8", "x = x"),
+        "Invalid ConditionExpression: The first operand must be distinct from the remaining",
+    ),
+    (
+        delete("t8", ConditionExpression="((x = y))"),
+        "Invalid ConditionExpression: The expression has redundant",
+    ),
+    (
+        update("t8", "REMOVE x", **ONE),
+        "Value provided in ExpressionAttributeValues unused in expressions: keys: {:one}",
+    ),
+    (
+        put(key("t8"), ExpressionAttributeNames={"#a": "a"}),
+        "ExpressionAttributeNames can only be specified when using expressions",
+    ),
+]
+
+
+@pytest.mark.parametrize(("faulty_action", "text"), EXPRESSION_FAULTS, ids=str)
+def test_a_faulty_expression_is_a_fault_of_the_request(
+    both: TwoEngines, faulty_action: dict[str, Any], text: str
+) -> None:
+    """As for DynamoDB, which reads all expressions first; dynoxide cancels the transaction."""
+    status, answer = both.ask_embedded(*transaction(put(key("t7")), faulty_action))
+    assert status == 400 and answer["__type"].endswith("#ValidationException")
+    assert answer["message"].startswith(text)
+    assert both.ask_embedded("GetItem", {**T, "Key": key("t7")}) == (200, {})
+
+
+def test_a_key_that_would_change_cancels_the_others(both: TwoEngines) -> None:
+    """dynoxide changes it."""
+    status, answer = both.ask_embedded(*transaction(put(key("t7")), update("t8", "SET pk = :one", **ONE)))
+    text = "One or more parameter values were invalid: Cannot update attribute pk. This attribute is part of the key"
+    reasons = [{"Code": "None"}, {"Code": "ValidationError", "Message": text}]
+    assert (status, answer["CancellationReasons"]) == (400, reasons)
     assert both.ask_embedded("GetItem", {**T, "Key": key("t7")}) == (200, {})
 
 

@@ -100,13 +100,6 @@ def test_a_condition_that_can_never_hold_is_refused(
         assert text_of_fault("DeleteItem", write) == f"Invalid ConditionExpression: {text}"
 
 
-def test_a_transaction_names_the_condition_that_can_never_hold(both: TwoEngines) -> None:
-    check = with_condition("ConditionExpression", "x BETWEEN :two AND :one") | {"Key": KEY}
-    status, answer = both.ask_embedded("TransactWriteItems", {"TransactItems": [{"ConditionCheck": check}]})
-    text = f"Invalid ConditionExpression: {ORDER.format('N:2', 'N:1')}"
-    assert (status, answer["CancellationReasons"]) == (400, [{"Code": "ValidationError", "Message": text}])
-
-
 def test_unusual_operands_are_compared_as_dynoxide_does(both: TwoEngines) -> None:
     scans = [("Scan", with_condition("FilterExpression", text)) for text in ALLOWED if text]
     assert both.differences(scans) == ""

@@ -125,6 +125,13 @@ def test_indexes_of_lists(both: TwoEngines, expression: str, members: list[Any])
     assert (status, answer["Attributes"]["l"]) == (200, {"L": members})
 
 
+def test_an_update_has_an_action(text_of_fault: TextOfFault) -> None:
+    text = (
+        '1 validation error detected: Invalid UpdateExpression: Syntax error; token: "<EOF>", near: "<EOF>"'
+    )
+    assert text_of_fault(*update(" ")) == text
+
+
 @pytest.mark.parametrize("size", [4096, 4097])
 def test_an_expression_has_at_most_4096_bytes(both: TwoEngines, size: int) -> None:
     expression = f"REMOVE zz{' ' * (size - 9)}"

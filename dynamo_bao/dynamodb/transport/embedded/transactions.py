@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -31,6 +31,7 @@ from dynamo_bao.dynamodb.transport.embedded.request_checks import NOT_NULL, at, 
 from dynamo_bao.dynamodb.transport.embedded.store import Store
 from dynamo_bao.dynamodb.transport.embedded.values import Item, item_size, require_storable, value_size
 
+T = TypeVar("T")
 TOKEN_SECONDS: Final = 600.0
 MAX_BYTES: Final = 4 * 2**20
 _TWICE: Final = "Transaction request cannot include multiple operations on one item"
@@ -109,7 +110,7 @@ def _require_different(actions: list[_Action]) -> None:
 def transact_get_items(find_store: FindStore, request: Request) -> Answer:
     """TransactGetItems."""
     actions = _actions(find_store, request)
-    _cancelled_by(actions, lambda action: require_key(action.store, action.item))
+    _cancelled_by(actions, lambda action: require_key(action.store, action.item), is_get=True)
     _require_different(actions)
     responses, units = [], dict.fromkeys((action.store.name for action in actions), 0.0)
     for action in actions:
@@ -147,9 +148,10 @@ def _written(find_store: FindStore, request: Request) -> list[Write]:
             require_fitting(action.item)
     if sum(map(_action_size, actions)) > MAX_BYTES:
         raise invalid(_TOO_LARGE)
+    plans = [_planned(action) for action in actions]
     writes: list[Write] = []
     try:
-        _cancelled_by(actions, lambda action: writes.append(_carried_out(action)))
+        _cancelled_by(plans, lambda plan: writes.append(_carried_out(plan)))
     except BaseException:  # also that of a signal
         for write in reversed(writes):
             write.store.restore(write.key, write.old_record)
@@ -162,13 +164,27 @@ def _action_size(action: _Action) -> int:
     return item_size(action.item) + sum(map(value_size, values.values()))
 
 
-def _carried_out(action: _Action) -> Write:
+class _Plan(NamedTuple):
+    """An action with its expressions, which are read before anything is carried out."""
+
+    action: _Action
+    changes: Changes | None
+    condition: Predicate | None
+
+
+def _planned(action: _Action) -> _Plan:
+    """The plan of an action; a fault of its expressions is one of the whole request."""
+    scope = scope_of("TransactWriteItems", action.part)
+    changes = changes_of(action.part, scope) if action.kind == "Update" else None
+    condition = write_condition(action.part, scope)
+    scope.require_all_used()
+    return _Plan(action, changes, condition)
+
+
+def _carried_out(plan: _Plan) -> Write:
+    action, changes, condition = plan
     part, store = action.part, action.store
     require_storable(action.item)
-    scope = scope_of("TransactWriteItems", part)
-    changes: Changes | None = changes_of(part, scope) if action.kind == "Update" else None
-    condition: Predicate | None = write_condition(part, scope)
-    scope.require_all_used()
     if action.kind == "Put":
         return carry_out_put(store, action.item, condition, part)
     if action.kind == "Delete":
@@ -181,10 +197,9 @@ def _carried_out(action: _Action) -> Write:
     return Write(store, action.item, record, record)
 
 
-def _cancelled_by(actions: list[_Action], carry_out: Callable[[_Action], object]) -> None:
+def _cancelled_by(actions: Iterable[T], carry_out: Callable[[T], object], is_get: bool = False) -> None:
     """Carries out all actions; if some fail, the error has a reason for each action."""
     reasons: list[dict[str, Any]] = []
-    is_get = actions[0].kind == "Get"
     for action in actions:
         try:
             carry_out(action)
