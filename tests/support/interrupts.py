@@ -70,7 +70,7 @@ class Instructions:
         before = sys.gettrace()
         sys.settrace(self._enter)
         try:
-            return call()
+            return next(_apart(call))
         finally:
             sys.settrace(before)
 
@@ -91,3 +91,12 @@ class Instructions:
                 signal.raise_signal(SIGNAL)
             self.counted += 1
         return self._step
+
+
+def _apart(call: Callable[[], Any]) -> Iterator[Any]:
+    """Calls a function in a generator, because a generator has the exception that it handles for itself.
+
+    After an interrupt at the first instruction of an ``except`` clause, CPython takes its exception for handled still. It
+    would be in the context of all later exceptions of the thread.
+    """
+    yield call()
