@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 FOLDERS = ("tests", "docs", "examples", "benchmarks")
-FILES = ("pyproject.toml", "setup.cfg", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile")
+PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE")
+FILES = ("pyproject.toml", "setup.cfg", "Makefile", *PAGES)
 
 
 def copy_all(project: Path, folder: Path) -> None:

@@ -452,7 +452,7 @@ def test_an_instance_never_looks_loaded_without_its_values(manager: Manager) -> 
         org.refresh()
     finally:
         sys.settrace(None)
-    assert all(looks) and len(looks) > 1000
+    assert all(looks) and len(looks) > 300
 
 
 class Uses:
