@@ -96,7 +96,7 @@ class Instructions:
 def _apart(call: Callable[[], Any]) -> Iterator[Any]:
     """Calls a function in a generator, because a generator has the exception that it handles for itself.
 
-    After an interrupt at the first instruction of an ``except`` clause, CPython takes its exception for handled still. It
-    would be in the context of all later exceptions of the thread.
+    After an interrupt at the first instruction of an ``except`` clause, CPython takes its exception for handled still.
+    It would be in the context of all later exceptions of the thread.
     """
     yield call()
