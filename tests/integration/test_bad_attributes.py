@@ -497,6 +497,12 @@ def test_relations_through_it_raise_and_peers_leave_it_out(kinds: Manager) -> No
     assert len(Kinds.by_place.query("here", related_only="owner_id").all()) == 3
 
 
+def test_what_has_no_ttl_never_expires(kinds: Manager) -> None:
+    """A model without the field, and an item without the attribute."""
+    assert not Owner.create(owner_id="1").is_expired()
+    assert not Kinds.create(key="k").is_expired()
+
+
 def test_is_expired_raises(kinds: Manager) -> None:
     """Where the ttl cannot be read."""
     found = Kinds.find(put(kinds, "ttl", {"S": "soon"}))
@@ -626,6 +632,44 @@ def test_a_row_whose_key_cannot_be_told_fails_alone(kinds: Manager, around: Call
             assert list(batches) == []
         related = Kinds.by_place.query("here", load_related=True)
         assert [related[0].key, related[2].key] == keys
+
+
+class Handle(StringField):
+    """A name whose key does not tell capitals."""
+
+    def to_key(self, value: str) -> str:
+        return value.lower()
+
+    def from_key(self, text: str) -> str:
+        return text
+
+
+@pytest.mark.parametrize(
+    ("stored", "name"),
+    [
+        ({}, "Ada"),
+        ({"age": {"S": "old"}}, "Ada"),
+        ({"name": {"S": "Bob"}}, "ada"),
+        ({"name": {"N": "1"}}, "ada"),
+        ({"name": {"N": "1"}, "age": {"S": "old"}}, "ada"),
+    ],
+    ids=["good", "another bad one", "of another key", "unreadable", "both unreadable"],
+)
+def test_a_key_field_says_more_than_its_key_where_both_agree(stored: dict[str, Any], name: str) -> None:
+    """Own kinds may have a text of the key that is less exact than the value; an attribute of another key is none."""
+
+    class Person(Model, prefix="pn"):
+        name: str = Handle()
+        age: int | None = IntegerField(default=None)
+        primary_key = PrimaryKey("name")
+        people = Index(MODEL_PREFIX, "name", id="gsi1")
+
+    with init_models(models=[Person], embedded=True) as manager:
+        Person.create(name="Ada")
+        (item,) = manager.client.scan(TableName=manager.table_name)["Items"]
+        manager.client.put_item(TableName=manager.table_name, Item={**item, **stored})
+        (found,) = Person.people.query()
+        assert (found.name, Person.find_or_raise("ada").name) == (name, name)
 
 
 def test_a_missing_item_stays_missing(kinds: Manager) -> None:

@@ -46,6 +46,14 @@ from tests.support.wire import Wire
 DAMAGES = ("empty", "html", "truncated", "crc", "flipped")
 
 
+def test_a_damage_that_is_none() -> None:
+    """The error names those there are."""
+    with pytest.raises(
+        ValueError, match=r"damaged\('burnt'\): use one of empty, html, truncated, crc, flipped"
+    ):
+        damaged("burnt")  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def time() -> FakeTime:
     return FakeTime()
@@ -165,7 +173,10 @@ def test_a_failed_key_raises_without_requests_until_it_is_asked_for_again(
         assert session.stats.round_trips == 2
 
 
-@pytest.mark.usefixtures("time")
+def _deny(request: Any, send: Any, chance: Any) -> Any:
+    raise ServiceError("not authorised", code="AccessDeniedException", operation=request.operation)
+
+
 def test_what_cannot_be_had_is_told_by_every_way_to_read(
     faulty: Manager, transport: FaultInjectingTransport
 ) -> None:
@@ -185,9 +196,17 @@ def test_what_cannot_be_had_is_told_by_every_way_to_read(
         transport.inject(())
         found = [post for batch in Post.iterate_all() for post in batch]
         assert {post.title for post in found} == {"0", "1", "2"}
-    transport.inject(unprocessed(1.0))
-    with pytest.raises(BatchIncompleteError):
-        Org.batch_find(["0"])
+    User.create(name="Ada", email="ada@x")
+    for calls in (
+        lambda: Org.batch_find(["0"]),
+        lambda: User.batch_find_by_unique_constraint("unique_email", ["ada@x"]),
+    ):
+        transport.inject(unprocessed(1.0))
+        with pytest.raises(BatchIncompleteError):
+            calls()
+        transport.inject(_deny)
+        with pytest.raises(ServiceError, match="not authorised"):
+            calls()
 
 
 def test_an_iteration_leaves_out_what_the_context_has_deleted(

@@ -398,10 +398,10 @@ def test_a_constructor_that_takes_nothing_makes_optional_fields_too(tmp_path: Pa
 def test_the_annotation_of_an_own_class_is_what_it_holds(tmp_path: Path, fields_dir: Path) -> None:
     """Its own `python_types`, if they differ from those of the class that it extends."""
     (fields_dir / "kinds.py").write_text(
-        "from fractions import Fraction\n\nfrom dynamo_bao import Field\n\n\n"
+        "from fractions import Fraction\n\nfrom dynamo_bao import Field, StringField\n\n\n"
         "class FractionField(Field):\n    python_types = (Fraction,)\n\n\n"
         "class ComplexField(Field):\n    python_types = (complex,)\n\n\n"
-        "class WhateverField(Field):\n    python_types = (object,)\n"
+        "class WhateverField(StringField):\n    python_types = (object,)\n"
     )
     kinds = FieldsFolder(fields_dir).kinds()
     annotations = {name: kind.annotation for name, kind in kinds.items()}

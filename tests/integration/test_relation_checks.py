@@ -284,6 +284,13 @@ class Duet(Model, prefix="du", table_type="mapping"):
     duets_for_singer = primary_key
 
 
+class Listing(Model, prefix="ls", table_type="mapping"):
+    star_id: str = RelatedField("Star")
+    week: int
+    primary_key = PrimaryKey("star_id", "week")
+    charts_for_star = primary_key
+
+
 Many: Any = HasMany
 WRONG_TO_MANY: dict[str, tuple[Any, str]] = {
     "no model": (Many["Songg"]("songs_for_singer"), "'Songg' is not a model. Did you mean 'Song'"),
@@ -303,6 +310,10 @@ WRONG_TO_MANY: dict[str, tuple[Any, str]] = {
     "no mapping model": (
         Many["Song"]("songs_for_star", through="Hit"),
         "takes a mapping model, and Hit is an ordinary one",
+    ),
+    "through a model without another relation": (
+        Many["Song"]("charts_for_star", through="Listing"),
+        "Listing has no other relation in its key, not to Song",
     ),
     "through no model": (
         Many["Song"]("songs_for_star", through="Hitt"),

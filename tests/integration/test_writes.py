@@ -634,6 +634,13 @@ def test_deleting_what_was_never_stored(manager: Manager, wire: Wire) -> None:
     assert new.save().exists()
 
 
+def test_what_is_not_stored_cannot_be_refreshed(manager: Manager, wire: Wire) -> None:
+    """The error says to save it first, and nothing is sent."""
+    with pytest.raises(ItemNotFoundError, match=r"a new instance has nothing stored yet; save\(\) it first"):
+        Org(org_id="a", name="A").refresh()
+    assert len(wire) == 0
+
+
 def test_what_is_not_stored_has_no_changes(manager: Manager) -> None:
     """A missing and a deleted instance have nothing that a save would write."""
     deleted = Org.create(org_id="gone", name="Gone")
@@ -783,6 +790,25 @@ def test_a_counter_that_is_assigned_before_it_is_read(embedded: Manager) -> None
         post.save()
         assert post.views == 5
     assert Post.find(post_id).views == 5
+
+
+def test_an_optional_counter_can_be_removed(embedded: Manager) -> None:
+    """None is no amount to add; the attribute goes."""
+
+    class Tally(Model, prefix="ty"):
+        key: str
+        votes: int | None = CounterField(default=None)
+        primary_key = PrimaryKey("key")
+
+        def __attrs_post_init__(self) -> None:
+            self.votes = self.votes or 1
+
+    with init_models(models=[Tally], table_name="tallies", embedded=True):
+        tally = Tally.create(key="a")
+        assert tally.votes == 1
+        tally.votes = None
+        tally.save()
+        assert Tally.find("a").votes is None
 
 
 def test_a_hook_can_give_values_of_other_fields(embedded: Manager) -> None:

@@ -366,6 +366,11 @@ def test_a_hundred_levels_are_the_limit() -> None:
     assert groups.count("(") == 98
     with pytest.raises(QueryError, match="nested more than 100 levels deep"):
         render_condition(grouped(100), Placeholders(), Stored())
+    negation: Condition = A
+    for _ in range(101):
+        negation = Negation(negation)
+    with pytest.raises(QueryError, match="nested more than 100 levels deep"):
+        render_condition(negation, Placeholders(), Stored())
     side_by_side = any_of([A & B] * 120)
     assert render_condition(side_by_side, Placeholders(), Stored()).count("OR") == 119
     with pytest.raises(QueryError, match="nested more than 100 levels deep"):

@@ -166,6 +166,7 @@ KEPT: list[tuple[Any, Any, dict[str, Any]]] = [
     (set[Decimal], {Decimal("1.5")}, {"NS": ["1.5"]}),
     (set[float], {1.0}, {"NS": ["1"]}),
     (set[bytes], {b"a"}, {"BS": [b"a"]}),
+    (set[typing.Annotated[str, "a note"]], {"a"}, {"SS": ["a"]}),
     (set[uuid.UUID], {ID}, {"SS": [str(ID)]}),
     (set[Colour], {Colour.RED}, {"SS": ["red"]}),
     (set[bool], {True}, {"L": [{"BOOL": True}]}),

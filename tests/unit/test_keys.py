@@ -34,6 +34,7 @@ from dynamo_bao.dynamodb.keys import (
 )
 from dynamo_bao.fields.ulids import new_ulid
 from dynamo_bao.mapping import definition
+from dynamo_bao.mapping.identity import MAX_TENANTS, PerTenant
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 
@@ -334,6 +335,16 @@ def test_the_prefix_as_partition_is_refused_for_a_tenant_in_the_shared_format() 
     assert schema.keys.from_key(None, "de").key == Key("pp", "de")
     with pytest.raises((ConfigurationError, ValidationError), match=r"dynamo-bao|native"):
         schema.keys.from_key("acme", "de")
+
+
+def test_values_of_many_tenants_take_bounded_memory() -> None:
+    """A program that serves more tenants than are kept makes their values anew."""
+    made: list[str | None] = []
+    cache: PerTenant[str] = PerTenant(lambda tenant: made.append(tenant) or f"of {tenant}")
+    for number in range(2 * MAX_TENANTS):
+        assert cache[str(number)] == f"of {number}"
+        assert len(cache) <= MAX_TENANTS + 1
+    assert (cache["0"], len(made)) == ("of 0", 2 * MAX_TENANTS + 1)
 
 
 def test_equal_numbers_have_one_guard() -> None:

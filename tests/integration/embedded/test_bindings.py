@@ -419,6 +419,33 @@ def test_between_its_steps_what_a_generator_gave_can_be_looked_at(ada: User) -> 
 
 
 @pytest.mark.rule(42)
+@pytest.mark.parametrize("shell", [None, SimpleNamespace(kernel=None)], ids=["a library", "a terminal"])
+def test_ipython_without_a_notebook_changes_nothing(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, shell: object
+) -> None:
+    """Where another library has imported it, or on a terminal, a block ends where it is left, and tasks are apart."""
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+
+    async def beside_a_block() -> Any:
+        is_open = asyncio.Event()
+
+        async def hold() -> None:
+            with run_with_batch_context():
+                is_open.set()
+                await asyncio.sleep(0)
+
+        async def look() -> Any:
+            await is_open.wait()
+            return seen()
+
+        return (await asyncio.gather(hold(), look()))[1]
+
+    assert asyncio.run(beside_a_block()) == NOTHING
+    with run_with_batch_context() as session:
+        assert seen() == (session, None)
+    assert seen() == NOTHING
+
+
 def test_in_a_notebook_cells_share_what_one_of_them_opened(
     manager: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ from dynamo_bao.maintenance.check import examine_table
 from dynamo_bao.maintenance.count import count_items
 from dynamo_bao.maintenance.export import export_items, export_to
 from dynamo_bao.maintenance.import_items import import_items
+from dynamo_bao.maintenance.limits import Limits
 from dynamo_bao.maintenance.reindex import rebuild_search_texts, reindex_items
 from dynamo_bao.maintenance.scanners import scanner_for
 from tests.integration.maintenance.conftest import damage
@@ -164,6 +165,18 @@ def test_iterations_keep_to_their_read_units(metered: Metered, file: Path, paral
     assert seconds == pytest.approx(reads, abs=3)
     with pytest.raises(QueryError, match="max_read_units=0; give a positive number"):
         Member.iterate_all(max_read_units=0)
+
+
+def test_a_scanner_of_one_s_own_cannot_be_limited(metered: Metered, file: Path) -> None:
+    """The library does not know how it reads; without limits it is as good as any."""
+
+    class Own:
+        """A way to read that is not the library's."""
+
+    own: Any = Own()
+    assert Limits().scanner(own) is own
+    with pytest.raises(ConfigurationError, match="Only scanners of dynamo_bao can be limited"):
+        Limits(read_units=1.0).scanner(own)
 
 
 def test_a_job_is_refused_a_limit_that_is_none(metered: Metered, file: Path) -> None:
