@@ -119,7 +119,7 @@ interop: $(READY) engines javascript  ## tables shared with JavaScript: both lib
 
 test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
 	$(PYTHON) -m venv --clear .venv-minimum
-	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,fastapi,celery,cli,examples,orjson]' pytest pytest-timeout pytest-xdist anyio asgiref starlette hypothesis httpx uvicorn greenlet gevent gunicorn waitress opentelemetry-sdk ruff
+	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,fastapi,celery,cli,examples,orjson,strawberry]' pytest pytest-timeout pytest-xdist anyio asgiref starlette hypothesis httpx uvicorn greenlet gevent gunicorn waitress opentelemetry-sdk ruff
 	.venv-minimum/bin/python -m pytest -n $(WORKERS) --engine moto,dynoxide tests/unit tests/property tests/integration tests/docs
 
 # Graphene needs graphql-core 3.2, and the newest Strawberry, which `make test` uses, needs 3.3.

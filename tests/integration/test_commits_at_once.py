@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -191,17 +192,17 @@ def test_the_wait_for_a_second_attempt_delays_no_other_write(
 
 def test_a_silent_server_is_asked_again(server: HttpServer, table: Table) -> None:
     """Long before the deadline of the commit, as after any request."""
-    was_asked_again: list[bool] = []
+    was_asked_again: queue.Queue[bool] = queue.Queue()
 
     def stay_silent(served: Served, _: str) -> None:
-        was_asked_again.append(table.wait_for(len(IDS) + 1))
+        was_asked_again.put(table.wait_for(len(IDS) + 1))
         served.close()
 
     with connected(server, table, read_timeout=0.3) as session:
         table.answers["c"] = stay_silent
         table.commit(session, "Third")
         assert names() == [f"Third {number}" for number in IDS]
-    assert was_asked_again == [True]
+    assert was_asked_again.get(timeout=PATIENCE)
 
 
 def test_an_interrupt_leaves_what_was_sent_unknown(
