@@ -212,7 +212,7 @@ def test_what_cannot_be_had_is_told_by_every_way_to_read(
 def test_an_iteration_leaves_out_what_the_context_has_deleted(
     faulty: Manager, transport: FaultInjectingTransport
 ) -> None:
-    """The index may still have the entry for a moment."""
+    """The index may still have the entry for a moment; nobody asks for its item."""
     kept, deleted = Post.create(title="kept"), Post.create(title="deleted")
     replies: dict[str, Any] = {}
 
@@ -221,11 +221,13 @@ def test_an_iteration_leaves_out_what_the_context_has_deleted(
             return send(request)
         return replies.setdefault(str(request.written), send(request))
 
-    with run_with_batch_context():
+    with run_with_batch_context() as session:
         transport.inject(older)
         assert sum(len(batch) for batch in Post.iterate_all()) == 2
         Post.find(deleted.post_id).delete()
+        keys_fetched = session.stats.keys_fetched
         assert [post.post_id for batch in Post.iterate_all() for post in batch] == [kept.post_id]
+        assert session.stats.keys_fetched == keys_fetched
 
 
 @pytest.mark.parametrize("how", DAMAGES)

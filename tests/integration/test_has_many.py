@@ -59,6 +59,14 @@ def sent(blog: Manager) -> Wire:
     return Wire(blog.client)
 
 
+@pytest.mark.one_engine
+def test_a_new_instance_loads_its_many(blog: Manager) -> None:
+    """Nothing is stored yet, and others may already name its id."""
+    org = Org(org_id="o0")
+    org.load_related_data(["users"])
+    assert len(org.users) == 10
+
+
 def page() -> QueryResult[User]:
     """All users, loaded in one page."""
     users = User.by_status.query("on")

@@ -261,6 +261,23 @@ def test_two_managers_of_one_transport_and_table_are_no_surprise(embedded: Manag
         assert Org.find("a").name == "A"
 
 
+def test_two_managers_of_one_table_ask_for_a_key_once(embedded: Manager, sent: Wire) -> None:
+    """Each has an instance of its own, and one request fills both."""
+    Org.create(org_id="a", name="A")
+    sent.clear()
+    transport = embedded.database.transport
+    with (
+        init_models(models=[Org], table_name=embedded.table_name, transport=transport) as other,
+        run_with_batch_context() as session,
+    ):
+        first, second = (manager.repository(Org).find("a") for manager in (embedded, other))
+        missing = [manager.repository(Org).find("none") for manager in (embedded, other)]
+        assert first is not second
+        assert (first.name, second.name) == ("A", "A")
+        assert not any(missing)
+        assert (len(sent), session.stats.keys_fetched) == (1, 2)
+
+
 def test_a_transport_without_a_client_says_so(embedded: Manager) -> None:
     """`manager.client` is boto3's; another transport has none."""
     transport = RecordingTransport(embedded.database.transport)

@@ -75,6 +75,16 @@ class Parts:
 # --- life of a session -----------------------------------------------------------------------------------
 
 
+def test_a_response_may_be_closed_twice() -> None:
+    """The second time does nothing, as with a file."""
+    seen: list[Session | None] = []
+    serving = Serving(answering(lambda: Parts(seen)))
+    list(serving.parts)
+    for _ in range(2):
+        serving.close()
+    assert len(seen) == 1 + 1 + 4 + 1
+
+
 def test_the_session_is_bound_in_each_step_and_between_them_nothing_is() -> None:
     """It is the same one in the call, each part and the close; it closes last, and the thread is as before."""
     seen: list[Session | None] = []

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dynamo_bao.dynamodb.transport import tls
 from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, NotConnected, ReplyLost
 from tests.support.authorities import Authority
 from tests.support.http_server import HttpServer, ReceivedRequest, Script, Served, http_server
@@ -465,6 +466,13 @@ def test_a_server_that_is_not_trusted_is_told_nothing(
             secure.exchange(post(), 0.5)
         assert isinstance(caught.value.__cause__, (ssl.SSLError, TimeoutError))
         assert server.asked == []
+
+
+def test_without_a_file_the_certificates_of_the_system_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no certifi either."""
+    monkeypatch.setattr(tls, "usual_certificates", lambda: None)
+    context = tls.trusted_context(None)
+    assert context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname
 
 
 def test_a_handshake_that_stalls_ends_by_its_time() -> None:

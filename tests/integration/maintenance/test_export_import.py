@@ -342,6 +342,24 @@ def test_every_wrong_line_is_told_with_its_number(manager: Manager, file: Path) 
     assert stored(manager) == {}
 
 
+@pytest.mark.parametrize("members", ['["a", 1]', "[1]", '["a", "a"]', "[]"])
+def test_a_set_that_no_table_can_hold_is_refused(manager: Manager, file: Path, members: str) -> None:
+    """Its members are texts, and each of them is there once."""
+    file.write_text(f'{{"title": "x", "map": {{"$SS": {members}}}}}\n')
+    (finding,) = (
+        one for step in check_lines(manager.repository(Everything), None, file) for one in step.found
+    )
+    assert finding.line == 1
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_a_file_without_lines_stores_nothing(manager: Manager, file: Path, text: str) -> None:
+    """Also for a model whose lines are stored together."""
+    file.write_text(text)
+    assert imported(manager, Account, file)[-1].count == 0
+    assert stored(manager) == {}
+
+
 def test_what_exists_is_refused_and_the_rest_stored(manager: Manager, file: Path) -> None:
     """Items and unique values that are taken are told with their lines; other lines are stored."""
     Account.create(name="a", email="a@x")
@@ -426,6 +444,10 @@ def test_a_line_that_is_wrong_after_all_stops_the_import(manager: Manager, file:
     with pytest.raises(ValidationError, match=r"line 2: Account\.name takes str"):
         imported(manager, Account, file)
     assert {item["name"]["S"] for item in stored(manager).values()} == {"a"}
+    other = file.with_name("other.jsonl")
+    other.write_text('{"name": 5}\n')
+    with pytest.raises(ValidationError, match=r"line 1: Account\.name takes str"):
+        imported(manager, Account, other)
     file.write_text('{"name": "a"}\n{"name": "b"}\n{"name": "c"}\n')
     steps = imported(manager, Account, file, resume=True)
     assert (refusals(steps), steps[-1].count) == ([], 3)
