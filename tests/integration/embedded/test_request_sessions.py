@@ -447,11 +447,12 @@ def test_an_instance_never_looks_loaded_without_its_values(manager: Manager) -> 
         looks.append(type(org) is not Org or "name" in org.__dict__)
         return look
 
+    before = sys.gettrace()
     sys.settrace(look)
     try:
         org.refresh()
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     assert all(looks) and len(looks) > 300
 
 
