@@ -499,8 +499,8 @@ def test_relations_through_it_raise_and_peers_leave_it_out(kinds: Manager) -> No
 
 def test_what_has_no_ttl_never_expires(kinds: Manager) -> None:
     """A model without the field, and an item without the attribute."""
-    assert not Owner.create(owner_id="1").is_expired()
-    assert not Kinds.create(key="k").is_expired()
+    assert not Noted.create(note_id="1", text="a").is_expired()
+    assert not Kinds.find(put(kinds, "text", {"S": "a"})).is_expired()
 
 
 def test_is_expired_raises(kinds: Manager) -> None:
