@@ -57,6 +57,8 @@ class Visit(Model, prefix="v"):
 
 MODELS = [User, Visit]
 EMAIL = "_raft_uc#_uc1#u#email:{}@x"
+TOO_LONG = "x" * 2_100
+"""A text that no key can have."""
 
 
 @pytest.fixture
@@ -133,8 +135,8 @@ FAULTS: dict[str, tuple[Plant, list[str]]] = {
         [useless("_raft_uc#_uc1#u#email:nobody@x", "names nobody")],
     ),
     "a guard that names what is no id": (
-        lambda m: put(m, guard(EMAIL.format("odd"), "")),
-        [useless("_raft_uc#_uc1#u#email:odd@x", "names User '', which is no id of the model")],
+        lambda m: put(m, guard(EMAIL.format("odd"), TOO_LONG)),
+        [useless("_raft_uc#_uc1#u#email:odd@x", f"names User {TOO_LONG!r}, which is no id of the model")],
     ),
     "a missing guard": (
         lambda m: removed(m, EMAIL.format("3"), "_raft_uc"),
