@@ -46,8 +46,8 @@ class FactoryOfRecord:
     __slots__ = ("factory", "takes_self")
 
     def __init__(self, factory: Callable[..., object], takes_self: bool = False) -> None:
-        self.factory = factory
-        self.takes_self = takes_self
+        self.factory: Callable[..., object] = factory
+        self.takes_self: bool = takes_self
 
 
 class FieldOfRecord:
@@ -62,7 +62,7 @@ class FieldOfRecord:
     def __init__(self, **options: Any) -> None:
         if "factory" in options:
             options["default"] = FactoryOfRecord(options.pop("factory"))
-        self.options = options
+        self.options: dict[str, Any] = options
 
 
 if TYPE_CHECKING:
