@@ -16,15 +16,19 @@ from typing import Any
 
 import pytest
 
-from benchmarks import __main__ as benchmarks_main, report, threads, writes
+from benchmarks import __main__ as benchmarks_main, embedded, report, threads, writes
 from benchmarks.contenders import NAMES, base, floor_socket
 from benchmarks.measure import environment, is_installed
 from benchmarks.operations import ROWS, Wrong, verify
 from benchmarks.server import ROOT, ask, canned_server
+from dynamo_bao import init_models
 from tests.support.engines import Engine
 from tests.support.wire import Wire
 
 MEASURED = ("get", "batch_write")
+CONTENDERS = ("boto3_client", "pynamodb_models", "pydynox_models", "floor_socket", "bao_models")
+"""The contenders of the test. The others are made of the same parts, and each run of the benchmark verifies them."""
+PARTS = ("comparison", "threads")
 
 
 class Run:
@@ -41,7 +45,8 @@ class Run:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A quick run of two rows."""
     folder = tmp_path_factory.mktemp("bench")
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--rows", *MEASURED, "--out", str(folder)]
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--out", str(folder), "--rows", *MEASURED]
+    command += ["--parts", *PARTS, "--contenders", *filter(is_installed, CONTENDERS)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment())
     assert done.returncode == 0, done.stderr
     return Run(folder, done.stderr)
@@ -54,7 +59,7 @@ def url() -> Iterator[str]:
         yield urls[0.0]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CONTENDERS)
 def test_every_contender_is_verified_and_measured(run: Run, name: str) -> None:
     """A contender's objects and writes are compared field by field, and it has a turn in every round."""
     if not is_installed(name):
@@ -72,22 +77,25 @@ def test_the_page_has_tables_with_all_contenders_and_pictures(run: Run) -> None:
     """What was measured stands between the markers, and the pictures beside the page."""
     assert run.page.startswith(report.BEGIN)
     assert run.page.endswith(report.END + "\n")
-    for name in filter(is_installed, NAMES):
+    for name in filter(is_installed, CONTENDERS):
         assert run.page.count(f"| {NAMES[name]} |") >= 3
     assert all(ROWS[row] in run.page for row in MEASURED)
     names = re.findall(r"\]\((performance.*\.svg)\)", run.page)
-    assert {"performance.svg", "performance-threads.svg", "performance-embedded.svg"} <= set(names)
+    assert {"performance.svg", "performance-threads.svg"} <= set(names)
     pytest.importorskip("matplotlib", reason="the pictures need matplotlib")
     assert all((run.folder / name).read_text().startswith("<?xml") for name in names)
 
 
 def test_each_part_is_stored_with_its_machine(run: Run) -> None:
-    """An engine that is not there leaves out the parts that need it."""
-    parts = set(run.figures["parts"])
-    assert {"comparison", "threads", "embedded"} <= parts <= {*benchmarks_main.PARTS}
-    assert set(run.figures["threads"]) == set(filter(is_installed, threads.CONTENDERS))
+    assert set(run.figures["parts"]) == set(PARTS) <= set(benchmarks_main.PARTS)
+    assert set(run.figures["threads"]) <= set(filter(is_installed, threads.CONTENDERS))
     assert all(sum(rates) > 0 for rates in run.figures["threads"]["bao_models"].values())
-    assert all(run.figures["embedded"]["bao"].values())
+
+
+def test_the_embedded_engine_is_measured() -> None:
+    """Each operation has a time."""
+    with init_models(models=[embedded.Item], embedded=True):
+        assert all(embedded.milliseconds(embedded.of_library(), quick=True).values())
 
 
 def test_the_dashboards_loops_cost_the_rounds_of_batching_by_hand(run: Run) -> None:

@@ -32,7 +32,7 @@ from tests.support.http_server import HttpServer, ReceivedRequest, Served, http_
 from tests.support.models import Org, Post
 
 pytestmark = pytest.mark.skipif(paths.chosen() != "lean", reason="this makes its ways of sending itself")
-REPLIES = int(os.environ.get("BAO_REPLIES", "300"))
+REPLIES = int(os.environ.get("BAO_REPLIES", "120"))
 """How many replies are wrong in each test of a proxy."""
 MUTATIONS = int(os.environ.get("BAO_MUTATIONS", "1500"))
 """How many replies are mutated by each way of sending."""
