@@ -656,7 +656,7 @@ class Handle(StringField):
     ids=["good", "another bad one", "of another key", "unreadable", "both unreadable"],
 )
 def test_a_key_field_says_more_than_its_key_where_both_agree(stored: dict[str, Any], name: str) -> None:
-    """Own kinds may have a text of the key that is less exact than the value; an attribute of another key is none."""
+    """A key may hold less than the value, such as a name in lower case. The attribute counts only if it fits the key."""
 
     class Person(Model, prefix="pn"):
         name: str = Handle()

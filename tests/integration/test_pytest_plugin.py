@@ -284,7 +284,7 @@ def test_an_endpoint_is_a_url_of_http(url: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are asked as POSIX does")
 def test_a_table_of_a_process_that_has_ended_is_left_over() -> None:
-    """The table of a running process is none, and any other one is, when it is old enough."""
+    """A table is left over if its process has ended, or if it is old enough. Other names never are."""
     process = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
     )

@@ -338,7 +338,7 @@ def test_the_prefix_as_partition_is_refused_for_a_tenant_in_the_shared_format() 
 
 
 def test_values_of_many_tenants_take_bounded_memory() -> None:
-    """A program that serves more tenants than are kept makes their values anew."""
+    """The values of the first tenants are dropped, and are made again when they are needed."""
     made: list[str | None] = []
     cache: PerTenant[str] = PerTenant(lambda tenant: made.append(tenant) or f"of {tenant}")
     for number in range(2 * MAX_TENANTS):

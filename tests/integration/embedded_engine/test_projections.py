@@ -71,7 +71,7 @@ def test_a_transaction_adds_the_keys(both: TwoEngines, expression: str, item: di
 
 
 def test_names_without_a_projection_are_refused(both: TwoEngines) -> None:
-    """And names that it does not use, a name that is none, and names that are placeholders of nothing."""
+    """So are unused names, names without #, and an empty map of names."""
     get: dict[str, Any] = {**T, "Key": KEY}
     requests = [
         {**get, "ExpressionAttributeNames": {"#x": "x"}},

@@ -119,7 +119,7 @@ OTHER_LISTS: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize(("expression", "members"), OTHER_LISTS.items())
 def test_indexes_of_lists(both: TwoEngines, expression: str, members: list[Any]) -> None:
-    """DynamoDB Local does the same; dynoxide fills lists with NULL, and counts indexes anew after each removal."""
+    """This is what DynamoDB Local does. dynoxide fills gaps with NULL, and renumbers the list after each removal."""
     both.ask_embedded("PutItem", {**T, "Item": BASE})
     status, answer = both.ask_embedded(*update(expression, ReturnValues="ALL_NEW"))
     assert (status, answer["Attributes"]["l"]) == (200, {"L": members})

@@ -545,7 +545,7 @@ def test_what_the_description_of_a_table_says(
     text: str,
     is_harmless: bool,
 ) -> None:
-    """Each is told with what to do; some of it ends by itself."""
+    """Each fault is one finding that says what to do. A finding is harmless if it ends by itself."""
 
     def fault(request: Any, send: Any, chance: Any) -> Any:
         body = send(request)
