@@ -656,7 +656,7 @@ class Handle(StringField):
     ids=["good", "another bad one", "of another key", "unreadable", "both unreadable"],
 )
 def test_a_key_field_says_more_than_its_key_where_both_agree(stored: dict[str, Any], name: str) -> None:
-    """A key may hold less than the value, such as a name in lower case. The attribute counts only if it fits the key."""
+    """A key may hold less than the value, such as a name in lower case. An attribute that does not fit is ignored."""
 
     class Person(Model, prefix="pn"):
         name: str = Handle()
