@@ -49,13 +49,7 @@ from dynamo_bao.dynamodb.transport.messages import (
 )
 from dynamo_bao.dynamodb.transport.multiplex import StartedExchange
 from dynamo_bao.dynamodb.transport.reply_check import checked, checked_refusal
-from dynamo_bao.dynamodb.transport.sigv4 import (
-    CONTENT_TYPE,
-    Credentials,
-    Signer,
-    lines_of,
-    require_sendable,
-)
+from dynamo_bao.dynamodb.transport.sigv4 import CONTENT_TYPE, Credentials, Signer, lines_of
 from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint
 from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import BaoError, DataFormatError
@@ -94,7 +88,6 @@ class DirectEndpoint:
         static_endpoint: the endpoint from the environment, for requests without a client; None with a client.
         process: the process in which the connections may be used.
         other_pools: the connections to other servers, for requests that handlers redirected.
-        sendable: the last credentials that were checked.
         in_lambda: whether this is a Lambda function, so that requests have a trace header.
         request_prefix: the beginning of all requests.
     """
@@ -107,7 +100,6 @@ class DirectEndpoint:
     static_endpoint: StaticEndpoint | None
     process: object
     other_pools: dict[HttpOrigin, Connections] = field(factory=dict)
-    sendable: Credentials | None = None
     in_lambda: bool = field(factory=lambda: FUNCTION_NAME in os.environ)
     request_prefix: str = field(
         init=False, default=Factory(lambda self: self._request_prefix(), takes_self=True)
@@ -127,7 +119,7 @@ class DirectEndpoint:
     def _current_credentials(self) -> Credentials:
         """The credentials that sign a request now."""
         try:
-            credentials = self.credentials()
+            return self.credentials()
         except Exception as error:
             if is_foreign(error):
                 raise
@@ -136,10 +128,6 @@ class DirectEndpoint:
             if common_error is error:
                 raise
             raise common_error from error
-        if credentials != self.sendable:
-            require_sendable(credentials)
-            object.__setattr__(self, "sendable", credentials)
-        return credentials
 
     def headers(self, operation: str, body: bytes, clock_seconds: float) -> dict[str, str]:
         """The headers that differ from request to request, signature included.

@@ -173,6 +173,9 @@ class Signer:
             target: the ``X-Amz-Target``, such as ``DynamoDB_20120810.GetItem``.
             body: the body of the request.
             now: seconds since 1970, by the server's clock.
+
+        Raises:
+            ConfigurationError: if the credentials cannot be sent.
         """
         prepared = self.prepared(credentials, target, now)
         return {"Authorization": f"{prepared.authorization}{prepared.signature(body)}", **prepared.headers}
@@ -186,6 +189,7 @@ class Signer:
         return prepared
 
     def _prepare(self, credentials: Credentials, target: str, second: int) -> PreparedSignature:
+        require_sendable(credentials)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
         scope, key = self._key(credentials.secret_key, stamp[:8])
         token = credentials.token
