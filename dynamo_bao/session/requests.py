@@ -9,7 +9,7 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.dynamodb.transport.multiplex import answered, starter_of
 from dynamo_bao.session.ownership import Flushing
-from dynamo_bao.session.rounds import Round, round_observers, send_unseen, start_round
+from dynamo_bao.session.rounds import Round, round_observers, send_about, start_round
 from dynamo_bao.session.session import Session
 
 T = TypeVar("T")
@@ -48,8 +48,8 @@ def send(
     if deadline is None:
         deadline = deadline_of(session, database)
     if session is None and not (round_observers or database.observers.on_request):
-        database.before_sending()
-        return send_unseen(database, request, deadline, about)
+        database.before_sending()  # nobody would see a round
+        return send_about(database, request, deadline, about)
     with round_of(session, database, kind) as current_round:
         current_round.remedy = remedy
         return current_round.send(database, request, deadline, about)

@@ -217,31 +217,23 @@ class Round:
         """Sends one request, counts it, and returns its reply."""
         start_time = database.transport.clock.now()
         try:
-            reply = database.transport.send(request, deadline=deadline)
+            reply = send_about(database, request, deadline, about)
         except Exception as error:
             self.add_failure(database, FailedRequest(request, error, start_time), about)
-            error_with_keys = _with_keys(error, about)
-            if error_with_keys is error:
-                raise
-            raise error_with_keys from error_with_keys.__cause__
+            raise
         self.add(database, reply, about)
         return reply
 
 
-def send_unseen(database: Database, request: Request, deadline: float, about: Sequence[str] = ()) -> Reply:
-    """Sends one request outside any session and any round, because nobody would see the round."""
+def send_about(database: Database, request: Request, deadline: float, about: Sequence[str]) -> Reply:
+    """Sends one request, and counts it nowhere. Its error names the models and keys in it."""
     try:
         return database.transport.send(request, deadline=deadline)
     except Exception as error:
-        error_with_keys = _with_keys(error, about)
+        error_with_keys = naming(error, ", ".join(about[:NAMED_KEYS])) if about else error
         if error_with_keys is error:
             raise
         raise error_with_keys from error_with_keys.__cause__
-
-
-def _with_keys(error: Exception, about: Sequence[str]) -> Exception:
-    """The error with the models and keys of its request, if its text names none."""
-    return naming(error, ", ".join(about[:NAMED_KEYS])) if about else error
 
 
 def _refusal_of(error: Exception) -> tuple[str | None, int | None]:
