@@ -206,9 +206,6 @@ def _is_capacity(capacity: object) -> bool:
     """Whether something is a ``ConsumedCapacity``: numbers, also by table and index, and the table's name."""
     if type(capacity) is not dict:
         return False
-    units = capacity.get("CapacityUnits")
-    if len(capacity) == 2 and type(units) is float and type(capacity.get("TableName")) is str:
-        return units >= 0  # the usual one, first
     for name, value in capacity.items():
         kind = type(value)
         if kind is float or kind is int:
