@@ -14,11 +14,10 @@ import pytest
 
 from dynamo_bao import CommitError, WriteOutcomeUnknownError, init_models, run_with_batch_context
 from dynamo_bao.dynamodb.thread_pool import ThreadPool
-from dynamo_bao.dynamodb.transport.messages import Clock
-from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.session.session import Session
 from tests.support import paths
-from tests.support.dynamo_server import lean_wire, refusal, reply
+from tests.support.dynamo_server import refusal, reply
+from tests.support.gated_table import GatedTable
 from tests.support.http_server import HttpServer, ReceivedRequest, Served, http_server
 from tests.support.models import Org
 from tests.support.patience import PATIENCE
@@ -28,22 +27,17 @@ IDS = ("a", "b", "c", "d")
 Answer = Callable[[Served, str], None]
 
 
-class Table:
-    """Items behind a server. It answers no update before `together` of them have arrived.
+class Table(GatedTable):
+    """Items behind a server.
 
     Attributes:
-        together: how many updates have to wait for their replies at the same time.
         answers: by id, how the next update is answered instead of as usual.
-        on_wait: called instead of waiting before a second attempt.
     """
 
     def __init__(self) -> None:
-        self.together = len(IDS)
+        super().__init__(len(IDS))
         self.answers: dict[str, Answer] = {}
-        self.on_wait: Callable[[], object] = list
         self._names = {number: f"Org {number}" for number in IDS}
-        self._arrived = threading.Condition()
-        self._count = 0
 
     def serve(self, served: Served, request: ReceivedRequest) -> None:
         body = json.loads(request.body)
@@ -53,11 +47,7 @@ class Table:
             served.send(reply({"Responses": {table: items}, "UnprocessedKeys": {}, "ConsumedCapacity": []}))
             return
         number = body["Key"]["_pk"]["S"].removeprefix("o#")
-        with self._arrived:
-            self._count += 1
-            self._arrived.notify_all()
-        if self._count <= self.together:
-            assert self.wait_for(self.together)
+        self.arrive()
         answer = self.answers.pop(number, None)
         if answer is not None:
             answer(served, number)
@@ -65,14 +55,9 @@ class Table:
         self._names[number] = body["ExpressionAttributeValues"][":v0"]["S"]
         served.send(reply({"Attributes": _item(number, self._names[number]), "ConsumedCapacity": {}}))
 
-    def wait_for(self, count: int) -> bool:
-        """Waits until a number of updates has arrived since the commit began. Returns whether they came."""
-        with self._arrived:
-            return self._arrived.wait_for(lambda: self._count >= count, PATIENCE)
-
     def commit(self, session: Session, name: str) -> None:
         """Changes all items."""
-        self._count = 0
+        self.close_gate()
         for number in IDS:
             org = Org.find(number)
             org.name = f"{name} {number}"
@@ -103,10 +88,8 @@ def server(table: Table) -> Iterator[HttpServer]:
 @contextmanager
 def connected(server: HttpServer, table: Table, read_timeout: float | None = None) -> Iterator[Session]:
     """A session whose manager has open connections, because it has committed."""
-    wire = lean_wire(server.url(), read_timeout=read_timeout)
-    transport = RetryingTransport(wire, Clock(sleep=lambda _: table.on_wait()))
     with (
-        init_models(models=[Org], transport=transport, table_name="t"),
+        init_models(models=[Org], transport=table.transport(server, read_timeout), table_name="t"),
         run_with_batch_context(deadline=10 * PATIENCE) as session,
     ):
         table.commit(session, "First")

@@ -14,43 +14,36 @@ import pytest
 from dynamo_bao import Manager, init_models
 from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from dynamo_bao.dynamodb.transport.direct import DirectSender
-from dynamo_bao.dynamodb.transport.messages import Clock
-from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.maintenance.import_items import import_items
 from dynamo_bao.maintenance.progress import JobProgress
 from tests.support import paths
-from tests.support.dynamo_server import lean_wire, refusal, reply
+from tests.support.dynamo_server import refusal, reply
+from tests.support.gated_table import GatedTable
 from tests.support.http_server import HttpServer, ReceivedRequest, Served, http_server
 from tests.support.models import Org
-from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.skipif(paths.chosen() != "lean", reason="this is about the lean way")
 AT_ONCE = 4
 Answer = Callable[[Served], None]
 
 
-class Table:
+class Table(GatedTable):
     """Items behind a server.
 
     Attributes:
         items: the stored items by id.
         answers: by id, how the next put is answered instead of as usual; it is stored before.
-        together: how many puts have to wait for their replies at the same time.
-        on_wait: called instead of waiting before a second attempt.
     """
 
     def __init__(self) -> None:
+        super().__init__(AT_ONCE)
         self.items: dict[str, Any] = {}
         self.answers: dict[str, Answer] = {}
-        self.together = AT_ONCE
-        self.on_wait: Callable[[], object] = list
-        self._arrived = threading.Condition()
-        self._count = 0
 
     def clear(self) -> None:
         """Removes all items. The next puts have to wait for each other again."""
         self.items.clear()
-        self._count = 0
+        self.close_gate()
 
     def serve(self, served: Served, request: ReceivedRequest) -> None:
         body = json.loads(request.body)
@@ -59,10 +52,7 @@ class Table:
             served.send(reply({"Item": item, "ConsumedCapacity": {}} if item else {"ConsumedCapacity": {}}))
             return
         number = body["Item"]["org_id"]["S"]
-        with self._arrived:
-            self._count += 1
-            self._arrived.notify_all()
-            assert self._arrived.wait_for(lambda: self._count >= self.together, PATIENCE)
+        self.arrive()
         answer = self.answers.pop(number, None)
         if number in self.items:
             served.send(refusal("ConditionalCheckFailedException", Item=self.items[number]))
@@ -93,8 +83,8 @@ def manager(
 ) -> Iterator[Manager]:
     """A manager with open connections, because it has imported some lines."""
     monkeypatch.setattr(DirectSender, "client", None)  # whose URL goes into the progress file
-    transport = RetryingTransport(lean_wire(server.url()), Clock(sleep=lambda _: table.on_wait()))
-    with init_models(models=[Org], table_name="t", transport=transport, max_concurrency=AT_ONCE) as manager:
+    options: dict[str, Any] = {"transport": table.transport(server), "max_concurrency": AT_ONCE}
+    with init_models(models=[Org], table_name="t", **options) as manager:
         write(file, range(AT_ONCE))
         imported(manager, file)
         table.clear()
