@@ -444,11 +444,22 @@ def test_certificates_that_cannot_be_read_are_told(tmp_path: Path) -> None:
 # --- credentials and clocks -------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a program that botocore asks for credentials; there are no others."""
+    program, config = tmp_path / "credentials.py", tmp_path / "config"
+    config.write_text(f"[default]\ncredential_process = {sys.executable} -S {program}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    return program
+
+
 def test_credentials_that_rotate_sign_with_the_new_ones(
-    server: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: HttpServer, tmp_path: Path, program: Path
 ) -> None:
     """Credentials that end soon are asked for again before each request, by either way."""
-    program, counter = tmp_path / "credentials.py", tmp_path / "counter"
+    counter = tmp_path / "counter"
     program.write_text(
         "import json, pathlib, sys, datetime\n"
         f"counter = pathlib.Path({str(counter)!r})\n"
@@ -458,11 +469,6 @@ def test_credentials_that_rotate_sign_with_the_new_ones(
         "print(json.dumps({'Version': 1, 'AccessKeyId': f'KEY{number}', 'SecretAccessKey': 's',\n"
         "    'SessionToken': f'TOKEN{number}', 'Expiration': soon.isoformat()}))\n"
     )
-    config = tmp_path / "config"
-    config.write_text(f"[default]\ncredential_process = {sys.executable} -S {program}\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with init_models(models=models.ALL, endpoint_url=server.url()):
         assert ways(server, 4) == ["botocore", "lean", "lean", "lean"]
     seen = [(asked.header("Authorization") or "").split("/")[0].split("=")[1] for asked in server.asked]
@@ -483,21 +489,14 @@ def test_without_credentials_nothing_is_sent(server: HttpServer, monkeypatch: py
     assert server.asked == []
 
 
-def test_credentials_that_cannot_be_renewed_are_told(
-    server: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_credentials_that_cannot_be_renewed_are_told(server: HttpServer, program: Path) -> None:
     """The program that gives them fails after the first requests; nothing is sent unsigned."""
-    program, config = tmp_path / "credentials.py", tmp_path / "config"
     program.write_text(
         "import json, datetime\n"
         "soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=300)\n"
         "print(json.dumps({'Version': 1, 'AccessKeyId': 'KEY', 'SecretAccessKey': 's', 'SessionToken': 't',\n"
         "    'Expiration': soon.isoformat()}))\n"
     )
-    config.write_text(f"[default]\ncredential_process = {sys.executable} -S {program}\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with init_models(models=models.ALL, endpoint_url=server.url()):
         assert ways(server, 2) == ["botocore", "lean"]
         program.write_text("raise SystemExit('the token has expired')")
