@@ -12,7 +12,11 @@ from tests.support.plugin import ready_or_refused
 from tests.support.two_engines import TwoEngines, fault_of, table_request
 
 TextOfFault = Callable[[str, Any], str]
+Requests = list[tuple[str, dict[str, Any]]]
 TABLE = "requests"
+T = {"TableName": TABLE}
+KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}
+"""The key of `BASE`."""
 BASE: dict[str, Any] = {
     "pk": {"S": "a"},
     "sk": {"S": "1"},

@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.embedded_engine.conftest import TextOfFault
+from tests.integration.embedded_engine.conftest import TABLE, Requests, T, TextOfFault
 from tests.support.two_engines import TwoEngines
 
-Requests = list[tuple[str, dict[str, Any]]]
-TABLE = "requests"
-T = {"TableName": TABLE}
 NOT_NULL = "failed to satisfy constraint: Member must not be null"
 INDEXES = {"ReturnConsumedCapacity": "INDEXES"}
 TOTAL = {"ReturnConsumedCapacity": "TOTAL"}

@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.embedded_engine.conftest import TextOfFault
+from tests.integration.embedded_engine.conftest import KEY, T, TextOfFault
 from tests.support.two_engines import TwoEngines
 
-T = {"TableName": "requests"}
-KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}
 VALUES: dict[str, Any] = {
     ":one": {"N": "1"},
     ":two": {"N": "2"},

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.embedded_engine.conftest import TextOfFault
+from tests.integration.embedded_engine.conftest import T, TextOfFault
 from tests.support.two_engines import TwoEngines
 
-T = {"TableName": "requests"}
 VALUES: dict[str, Any] = {
     ":p": {"S": "a"},
     ":k": {"S": "1"},

@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.embedded_engine.conftest import TextOfFault
+from tests.integration.embedded_engine.conftest import Requests, T, TextOfFault
 from tests.support.two_engines import TwoEngines, fault_of
 
-Requests = list[tuple[str, dict[str, Any]]]
-T = {"TableName": "requests"}
 KEY = {"pk": {"S": "values"}, "sk": {"S": "1"}}
 ATTRIBUTE = "com.amazonaws.dynamodb.v20120810.AttributeValue"
 MAP = f"Unrecognized collection type java.util.Map<java.lang.String, {ATTRIBUTE}>"

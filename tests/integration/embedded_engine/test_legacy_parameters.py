@@ -6,12 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.embedded_engine.conftest import TextOfFault
+from tests.integration.embedded_engine.conftest import KEY, Requests, T, TextOfFault
 from tests.support.two_engines import TwoEngines
 
-Requests = list[tuple[str, dict[str, Any]]]
-T = {"TableName": "requests"}
-KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}
 OTHER_KEY = {"pk": {"S": "legacy"}, "sk": {"S": "1"}}
 ONE, TWO, NINE = ({"N": number} for number in ("1", "2", "9"))
 TEXT, PART, FLAG, LIST = {"S": "text"}, {"S": "ex"}, {"BOOL": True}, {"L": [{"S": "a"}]}

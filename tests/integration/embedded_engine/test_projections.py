@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.embedded_engine.conftest import BASE, TextOfFault
+from tests.integration.embedded_engine.conftest import BASE, KEY, T, TextOfFault
 from tests.support.two_engines import TwoEngines
 
-T = {"TableName": "requests"}
-KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}
 NAMES = {"#x": "x", "#m": "m", "#q": "q", "#size": "size"}
 KEPT = """
 pk,x,l,m|l[0]|l[1], l[0]|l[2].q|l[3][0]|l[3]|l[9]|l[0][0]|l[0].a|m.q|m.n.a|m.n, m.q|m.n.a, m.q|m.l[0]

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.embedded_engine.conftest import TextOfFault
+from tests.integration.embedded_engine.conftest import Requests, TextOfFault
 from tests.support.two_engines import TwoEngines
 
-Requests = list[tuple[str, dict[str, Any]]]
 NEW = {"TableName": "new_table"}
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/new_table"
 INVALID = "One or more parameter values were invalid: "

@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.embedded_engine.conftest import BASE, TextOfFault
+from tests.integration.embedded_engine.conftest import BASE, KEY, T, TextOfFault
 from tests.support.two_engines import TwoEngines
 
-T = {"TableName": "requests"}
-KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}
 VALUES: dict[str, Any] = {
     ":one": {"N": "1"},
     ":big": {"N": "9e125"},
