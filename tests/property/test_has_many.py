@@ -287,7 +287,7 @@ def test_loops_show_what_they_show_one_at_a_time(graph: Manager, request: pytest
     """2,000 histories with `BAO_EXAMPLES`: what was fetched in advance is never seen otherwise than it is stored."""
     histories = 0
 
-    @many(40)
+    @many(25)
     @given(program=programs, options=options)
     def check(program: list[Step], options: dict[str, Any]) -> None:
         nonlocal histories

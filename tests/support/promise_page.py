@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,7 @@ def _section(letter: str, figures: Figures, promises: Words) -> str:
     return _table(("", "if …", "then …", "the last run"), rows)
 
 
+@cache
 def marked_tests() -> dict[str, dict[str, list[str]]]:
     """The names of the marked tests by promise and file."""
     tests: dict[str, dict[str, list[str]]] = {}
