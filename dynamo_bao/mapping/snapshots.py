@@ -103,27 +103,28 @@ class LoadedSnapshot(StoredItem):
 
     def changed(self, current_values: Mapping[str, object]) -> list[str]:
         """The names of the fields whose current value differs from the one that the program got."""
-        fields, handed_values = self._schema.changeable, self._handed
-        accepted = self.accepted = dict[str, object]()
+        accepted: dict[str, object] = {}
         differing = self._schema.differing(current_values, self.item, accepted)
-        if differing is None or handed_values:
-            accepted.clear()
-            handed_values = handed_values or {}
-            decoded = {name: loaded_value(field, self.item) for name, field in fields.items()}
-            differing = {
-                name: value
-                for name, value in decoded.items()
-                if name in handed_values or not is_same(current_values.get(name, ABSENT), value)
-            }
-        self.differing = differing
-        self.are_unchanged_by_accepting = len(accepted) == len(differing)
-        if self.are_unchanged_by_accepting:
+        if differing is None or self._handed:
+            accepted, differing = {}, self._differing_carefully(current_values)
+        self.accepted, self.differing = accepted, differing
+        self.are_unchanged_by_accepting = is_unchanged = len(accepted) == len(differing)
+        if is_unchanged:
             return list(differing)
-        names: list[str] = []
+        fields, names = self._schema.changeable, []
         for name, value in differing.items():
             if name in accepted or self._differs(fields[name], current_values.get(name, ABSENT), value):
                 names.append(name)
         return names
+
+    def _differing_carefully(self, current_values: Mapping[str, object]) -> dict[str, object]:
+        """`differing`, also with values that cannot be read, or that decoding again would not give."""
+        handed_values, differing = self._handed or {}, {}
+        for name, field in self._schema.changeable.items():
+            value = loaded_value(field, self.item)
+            if name in handed_values or not is_same(current_values.get(name, ABSENT), value):
+                differing[name] = value
+        return differing
 
     def handed_out(self, name: str) -> HandedOutValue:
         """The value of a field that the program got, in encoded form, and the stored attribute."""
