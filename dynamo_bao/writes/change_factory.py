@@ -72,6 +72,7 @@ from dynamo_bao.writes.invalidation import invalidate
 from dynamo_bao.writes.item_size import check_item_size
 from dynamo_bao.writes.partial_changes import accepted_changes
 from dynamo_bao.writes.plans import (
+    RELATIVE_KINDS,
     CounterDelta,
     ItemRef,
     SetDelta,
@@ -245,18 +246,14 @@ def _conditioned(change: SaveChange) -> None:
     assumed: dict[str, AttributeValue | None] = {}
     for name, value in change.changes.items():
         field = fields[name]
-        attribute = field.attribute
-        if type(value) is Parts:
-            parts[name] = value.conditioned(item.get(attribute))
-        elif not (field.auto_update or type(value) in _RELATIVE):
-            assumed[attribute] = item.get(attribute)
+        if type(value) not in RELATIVE_KINDS:
+            if not field.auto_update:
+                assumed[field.attribute] = item.get(field.attribute)
+        elif type(value) is Parts:
+            parts[name] = value.conditioned(item.get(field.attribute))
     if parts:
         change.changes = {**change.changes, **parts}
     change.assumed = {**assumed, **change.assumed} if change.assumed else assumed
-
-
-_RELATIVE = frozenset((CounterDelta, SetDelta))
-"""Changes that hold whatever is stored."""
 
 
 def _changes(

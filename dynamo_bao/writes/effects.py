@@ -28,17 +28,18 @@ def applied(
     item, fields = dict(stored), schema.fields
     for name, change in changes.items():
         field = fields[name]
-        attribute = field.attribute
-        if type(change) is Parts:
-            after = _document_after(schema, field, change, item.get(attribute))
-        else:
-            if type(change) in RELATIVE_KINDS and loaded is not None:
-                change = absolute(field, change, loaded.values.get(name))
+        if type(change) not in RELATIVE_KINDS:
             after = None if change is None else field.to_dynamo(change)
-        if after is None:
-            item.pop(attribute, None)
+        elif type(change) is Parts:
+            after = _document_after(schema, field, change, item.get(field.attribute))
         else:
-            item[attribute] = after
+            assert loaded is not None  # relative changes need it
+            value = absolute(field, change, loaded.values.get(name))
+            after = None if value is None else field.to_dynamo(value)
+        if after is None:
+            item.pop(field.attribute, None)
+        else:
+            item[field.attribute] = after
     return item
 
 
