@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple
 
 from dynamo_bao.dynamodb.expressions.conditions import all_of
-from dynamo_bao.dynamodb.keys import Key, new_namedtuple
+from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import (
     MAX_ITEM_BYTES,
     MAX_TRANSACTION_ACTIONS,
@@ -24,8 +23,9 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
     cause_of,
 )
+from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.runtime.foreign_errors import is_foreign
-from dynamo_bao.runtime.records import define, evolve, frozen
+from dynamo_bao.runtime.records import evolve, frozen
 from dynamo_bao.writes.actions import Action, WritePlan, new_token
 from dynamo_bao.writes.changes import Change
 from dynamo_bao.writes.executor import (
@@ -38,12 +38,8 @@ from dynamo_bao.writes.executor import (
 from dynamo_bao.writes.item_size import item_bytes
 from dynamo_bao.writes.transaction_errors import transaction_failed
 
-
-class ActionRef(NamedTuple):
-    """The origin of an action: the number of its write, and its number in the plan of that write."""
-
-    write: int
-    action: int
+Spot = tuple[str, Key]
+"""The place of an action: the table, and the key of the item or guard."""
 
 
 class TransactionWrites:
@@ -86,32 +82,25 @@ class TransactionWrites:
         return ", ".join(str(change.subject) for change in self.changes)
 
 
-@define
-class PlannedAction:
-    """One action of the transaction, and the planned actions it stands for."""
-
-    action: Action
-    origins: list[ActionRef]
-
-
 @frozen
 class TransactionPlan:
     """The transaction for the current plans of several writes.
 
     Attributes:
         writes: the writes.
-        members: the actions, each on another item or guard.
+        actions: the actions, each on another item or guard. One action may stand for actions of several writes.
+        schemas: for each action, the schema of the first of its writes.
     """
 
     writes: TransactionWrites
-    members: tuple[PlannedAction, ...]
+    actions: dict[Spot, Action]
+    schemas: list[Schema]
 
     def request(self) -> dict[str, object]:
         """The parameters of a new ``TransactWriteItems``."""
-        members, changes = [], self.writes.changes
-        for member in self.members:
-            action, change = member.action, changes[member.origins[0][0]]
-            members.append({action.kind: action.parameters(change.item_ref[0], change.subject.schema)})
+        members = []
+        for (table, _), action, schema in zip(self.actions, self.actions.values(), self.schemas, strict=True):
+            members.append({action.kind: action.parameters(table, schema)})
         return {
             "TransactItems": members,
             "ClientRequestToken": new_token(),
@@ -120,16 +109,19 @@ class TransactionPlan:
 
     def refusals(self, refusal: ConditionFailure) -> dict[int, ConditionFailure]:
         """The refusals by the number of their write."""
-        refused_actions: dict[int, tuple[list[str | None], list[Any]]] = {}
-        for member, reason, item in zip(self.members, refusal.reasons, refusal.items, strict=True):
-            for origin in member.origins if reason is not None else ():
-                size = len(self.writes.plans[origin.write].actions)
-                reasons, items = refused_actions.setdefault(origin.write, ([None] * size, [None] * size))
-                reasons[origin.action], items[origin.action] = reason, item
-        return {
-            number: ConditionFailure(tuple(reasons), tuple(items), refusal.repeated, refusal.cause)
-            for number, (reasons, items) in refused_actions.items()
-        }
+        answers = dict(zip(self.actions, zip(refusal.reasons, refusal.items, strict=True), strict=True))
+        refusals: dict[int, ConditionFailure] = {}
+        for number, plan in enumerate(self.writes.plans):
+            table = self.writes.changes[number].item_ref[0]
+            reasons, items = zip(*[answers[table, action.key] for action in plan.actions], strict=True)
+            if any(reason is not None for reason in reasons):
+                refused_items = [
+                    None if reason is None else item for reason, item in zip(reasons, items, strict=True)
+                ]
+                refusals[number] = ConditionFailure(
+                    reasons, tuple(refused_items), refusal.repeated, refusal.cause
+                )
+        return refusals
 
 
 _TRANSPORT = attrgetter("mapper.database.transport")
@@ -149,22 +141,22 @@ def plan_transaction(writes: TransactionWrites) -> TransactionPlan:
         raise TransactionError(
             f"One transaction goes to one client; {names} belong to managers with several. Use one per manager."
         )
-    members: dict[tuple[str, Key], PlannedAction] = {}
+    actions: dict[Spot, Action] = {}
+    schemas: list[Schema] = []
     for number, plan in enumerate(writes.plans):
-        table = changes[number].item_ref[0]
-        for place, action in enumerate(plan.actions):
-            origin: ActionRef = new_namedtuple(ActionRef, (number, place))
+        change = changes[number]
+        table = change.item_ref[0]
+        for action in plan.actions:
             spot = table, action.key
-            member = members.get(spot)
-            if member is None:
-                members[spot] = PlannedAction(action, [origin])
+            earlier = actions.setdefault(spot, action)
+            if earlier is action:
+                schemas.append(change.subject.schema)
                 continue
-            if member.action.kind == action.kind == "Put":
-                claim = plan.constraints[place] or ("key", None)
+            if earlier.kind == action.kind == "Put":
+                claim = plan.constraints[plan.actions.index(action)] or ("key", None)
                 raise writes.error({number: writes.execution(number).taken(claim)})
-            member.action = _merged(member.action, action)
-            member.origins.append(origin)
-    combined = TransactionPlan(writes, tuple(members.values()))
+            actions[spot] = _merged(earlier, action)
+    combined = TransactionPlan(writes, actions, schemas)
     _check_size(combined)
     return combined
 
@@ -182,9 +174,9 @@ def _merged(first: Action, second: Action) -> Action:
 
 
 def _check_size(combined: TransactionPlan) -> None:
-    if len(combined.members) * MAX_ITEM_BYTES <= MAX_TRANSACTION_BYTES:  # an item is never larger
+    if len(combined.actions) * MAX_ITEM_BYTES <= MAX_TRANSACTION_BYTES:  # an item is never larger
         return
-    actions = [member.action for member in combined.members]
+    actions = list(combined.actions.values())
     if len(actions) > MAX_TRANSACTION_ACTIONS:
         raise TransactionTooLargeError(
             f"The transaction has {len(actions)} actions (items, checks and guards of unique values); DynamoDB takes "
