@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -153,6 +154,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["request_paths"] = FIGURES.as_data()
     elif FIGURES.differences and not session.exitstatus:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    save_coverage()
+
+
+def save_coverage() -> None:
+    """Save what `make coverage` has measured in this process: a worker may be killed before its exit handlers run."""
+    coverage: Any = sys.modules.get("coverage")
+    measurement = None if coverage is None else coverage.Coverage.current()
+    if measurement is not None:
+        measurement.save()
 
 
 @pytest.hookimpl(optionalhook=True)
