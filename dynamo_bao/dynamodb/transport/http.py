@@ -19,7 +19,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -261,15 +261,13 @@ class _ResponseReader:
                 raise ValueError("the reply's head has no end")
             buffer += self._receive_or_fail()
         self._buffer = buffer[end + (2 if buffer[end + 1] == _LF else 3) :]
-        head = buffer[:end].decode("latin-1")
-        status_line = _STATUS_LINE.match(head)
-        if status_line is None:
-            raise ValueError("the reply does not begin with a status of HTTP/1")
-        version, status, reason = status_line.groups()
-        lines = _HEADER_LINE.findall(head, status_line.end())
-        names, values = zip(*lines, strict=True) if lines else ((), ())
-        headers = dict(zip(map(str.lower, names), map(str.strip, values), strict=True))
-        return int(status), version, reason, headers
+        status_line, *lines = buffer[:end].decode("latin-1").split("\n")
+        status, version, reason = _parsed_status_line(status_line)
+        headers: dict[str, str] = {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        return status, version, reason, headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
         """The body as it was sent, and whether its end was marked, so that the connection can be used again."""
@@ -350,7 +348,16 @@ class _ResponseReader:
 
 _LF: Final = ord("\n")
 _STATUS_LINE: Final = re.compile(r"(HTTP/1\.[^ \n]*) ([1-9][0-9]{2})(.*)")
-_HEADER_LINE: Final = re.compile(r"\n([^:\n]*):?(.*)")
+
+
+@lru_cache(maxsize=16)
+def _parsed_status_line(line: str) -> tuple[int, str, str]:
+    """The status, the version and the reason of a reply, from its first line."""
+    match = _STATUS_LINE.match(line)
+    if match is None:
+        raise ValueError("the reply does not begin with a status of HTTP/1")
+    version, status, reason = match.groups()
+    return int(status), version, reason
 
 
 def _end_of_head(buffer: bytes) -> int:
