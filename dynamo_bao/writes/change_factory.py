@@ -218,8 +218,10 @@ def saving_of(
     changes = _changes(instance, schema, names, loaded)
     change = SaveChange(mapper, session, subject, instance, checked, changes, force_reindex)
     change.stored_item, change.transaction = loaded, transaction
-    if loaded is not None and schema.version_field is not None:
-        change.assumed = _version_assumed(schema, changes, loaded.item)
+    if loaded is not None:
+        change.is_plain = changes is loaded.accepted and schema.document_names.isdisjoint(changes)
+        if schema.version_field is not None:
+            change.assumed = _version_assumed(schema, changes, loaded.item)
     if transaction is not None:
         _conditioned(change)
     return change
@@ -259,16 +261,20 @@ def _conditioned(change: SaveChange) -> None:
 def _changes(
     instance: Instance, schema: Schema, names: list[str], loaded: LoadedSnapshot | None
 ) -> dict[str, object]:
-    """The accepted values of changed fields by name. Counters, sets and documents have differences instead."""
-    accepted = {} if loaded is None else loaded.accepted
+    """The accepted values of changed fields by name. Counters, sets and documents have differences instead.
+
+    They are `LoadedSnapshot.accepted` itself if all of them are values that the instance has as they are.
+    """
     if loaded is not None and loaded.are_unchanged_by_accepting and schema.compared_names.isdisjoint(names):
-        changes = accepted.copy()
+        changes = loaded.accepted
     else:
-        changes = _differences(instance, schema, names, loaded, accepted)
-    for field in schema.auto_updated_fields:
-        if field.name not in changes:
-            changes[field.name] = field.next_value()
-    return changes
+        changes = _differences(instance, schema, names, loaded, {} if loaded is None else loaded.accepted)
+    if not schema.auto_updated_fields:
+        return changes
+    new_values = {
+        field.name: field.next_value() for field in schema.auto_updated_fields if field.name not in changes
+    }
+    return {**changes, **new_values}
 
 
 def _differences(

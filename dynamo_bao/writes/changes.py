@@ -322,9 +322,12 @@ class SaveChange(Change):
         changes: by field name the new value, None to remove it, or a `CounterDelta`, `SetDelta` or `Parts`.
         reindex: whether all index keys and guards are written again.
         unsaved: the changed fields of the instance that the write leaves out.
+        is_plain: whether all changed fields have new values, which the instance has, and no others differ. Decoding
+            gives the same values again.
     """
 
     unsaved: Collection[str] = ()
+    is_plain: bool = False
     _expected: Item | None = None
 
     def __init__(
@@ -404,17 +407,13 @@ class SaveChange(Change):
 
     def _differing(self) -> Collection[str] | None:
         """The fields whose values in the loaded instance may differ from those after the change."""
+        values, changes = instance_dict(self.instance), self.changes
+        if self.is_plain and all(map(is_, map(values.get, changes), changes.values())):
+            return ()
         names = None if self.stored_item is None else self.stored_item.differing
         if names is None:
             return None
-        values, changes, schema = instance_dict(self.instance), self.changes, self.subject.schema
-        # The instance has the accepted values already. Only documents may come back in another form.
-        if (
-            names.keys() <= changes.keys()
-            and schema.document_names.isdisjoint(changes)
-            and all(map(is_, map(values.get, changes), changes.values()))
-        ):
-            return ()
+        schema = self.subject.schema
         return [
             name
             for name in names.keys() | changes.keys()
@@ -428,14 +427,11 @@ class SaveChange(Change):
 
     def on_commit(self) -> None:
         state: State = instance_dict(self.instance)[STATE]
-        if (
-            state.status is LOADED
-            and not RELATIVE_KINDS.isdisjoint(map(type, self.changes.values()))
-            and any(map(is_relative, self.changes.values()))
-        ):
+        if not self.is_plain and state.status is LOADED and any(map(is_relative, self.changes.values())):
             unload(self.instance, consistent=True, keep_changes=True)
-        if self.session is not None and state.session is not self.session:
-            self.session._instances.expire(self.mapper, self.subject.identity)
+        session = self.session
+        if session is not None and state.session is not session:
+            session._instances.expire(self.mapper, self.subject.identity)
 
 
 class UpdateChange(Change):
