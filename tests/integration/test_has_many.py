@@ -269,7 +269,8 @@ def test_through_a_mapping_model_it_has_the_other_end(sent: Wire) -> None:
     with run_with_batch_context():
         red = Tag.find("red")
         assert ids(red.posts) == ["p000", "p010"]
-        assert sent.operations == ["BatchGetItem", "Query", "BatchGetItem"]  # the first is the tag itself
+        assert sorted(sent.operations[:2]) == ["BatchGetItem", "Query"]  # the tag itself, in the same round
+        assert sent.operations[2:] == ["BatchGetItem"]
         assert [tag.tag_id for tag in red.posts[0].tags] == ["blue", "red"]
         Post.delete("p000")
         assert ids(red.posts) == ["p010"]
