@@ -110,9 +110,9 @@ def error_classes() -> list[type[Any]]:
 
 
 def error_sections() -> Iterator[str]:
-    """The tree of errors, as its module draws it."""
+    """The tree of errors, as its module draws it. On a small screen it scrolls, because wrapped lines are no tree."""
     drawing = inspect.cleandoc(errors.__doc__ or "").split("::\n\n")[1].split("\n\nSome errors")[0]
-    yield from ("```text", *inspect.cleandoc(drawing).splitlines(), "```")
+    yield from ("```none", *inspect.cleandoc(drawing).splitlines(), "```")
 
 
 class Generated(SphinxDirective):
