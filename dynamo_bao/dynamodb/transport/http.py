@@ -19,7 +19,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -262,12 +262,15 @@ class _ResponseReader:
             buffer += self._receive_or_fail()
         self._buffer = buffer[end + (2 if buffer[end + 1] == _LF else 3) :]
         status_line, *lines = buffer[:end].decode("latin-1").split("\n")
-        status, version, reason = _parsed_status_line(status_line)
+        match = _STATUS_LINE.match(status_line)
+        if match is None:
+            raise ValueError("the reply does not begin with a status of HTTP/1")
+        version, status, reason = match.groups()
         headers: dict[str, str] = {}
         for line in lines:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        return status, version, reason, headers
+        return int(status), version, reason, headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
         """The body as it was sent, and whether its end was marked, so that the connection can be used again."""
@@ -347,17 +350,7 @@ class _ResponseReader:
 
 
 _LF: Final = ord("\n")
-_STATUS_LINE: Final = re.compile(r"(HTTP/1\.[^ \n]*) ([1-9][0-9]{2})(.*)")
-
-
-@lru_cache(maxsize=16)
-def _parsed_status_line(line: str) -> tuple[int, str, str]:
-    """The status, the version and the reason of a reply, from its first line."""
-    match = _STATUS_LINE.match(line)
-    if match is None:
-        raise ValueError("the reply does not begin with a status of HTTP/1")
-    version, status, reason = match.groups()
-    return int(status), version, reason
+_STATUS_LINE: Final = re.compile(r"(HTTP/1\.[^ ]*) ([1-9][0-9]{2})(.*)")
 
 
 def _end_of_head(buffer: bytes) -> int:
