@@ -122,6 +122,25 @@ class LateFields:
         return owner.__attrs_attrs__
 
 
+class LateSignature:
+    """The ``__signature__`` of a class, for `help` and other readers, who may come before the constructor is made.
+
+    Args:
+        builder: makes the methods of the class.
+    """
+
+    __slots__ = ("_builder",)
+
+    def __init__(self, builder: _Builder) -> None:
+        self._builder = builder
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        owner_of_constructor = next(cls for cls in owner.__mro__ if "__init__" in vars(cls))
+        if instance is not None or owner_of_constructor is not self._builder.record:
+            raise AttributeError("__signature__")
+        return self._builder.signature()
+
+
 class _FieldOfConstructor(NamedTuple):
     """A field, as a constructor needs it.
 
@@ -258,6 +277,7 @@ def _slotted(cls: type, generate: str, options: dict[str, Any]) -> type:
     builder = _Builder(cls, generate, options, fields, frozenset(uncopied))
     late_members = {
         "__attrs_attrs__": LateFields(partial(builder.build, "__attrs_attrs__")),
+        "__signature__": LateSignature(builder),
         _FIELDS: fields,
         **_late_methods(builder, has_equality=options.get("eq", True) and "__eq__" not in own_members),
     }
@@ -310,21 +330,32 @@ class _Builder:
         Args:
             name: the method that is called.
         """
-        record, cls = self.record, self._cls
+        record = self.record
         if self._fields is not None and name == "__init__":
             is_frozen = self.generate == "frozen"
             if is_frozen:
                 record.__setattr__ = record.__delattr__ = _refuse_change
             record.__init__ = _constructor_of(record, self._fields, is_frozen=is_frozen)
             return record
-        members = {member_name: _for_attrs(member) for member_name, member in self._namespace.items()}
-        template = type(cls)(cls.__name__, cls.__bases__, members)
         limits = _FOR_CONSTRUCTOR if name in ("__init__", "__attrs_init__") else {}
-        generated_class = getattr(attrs, self.generate)(template, **{**self.options, **limits})
-        for generated_name, member in vars(generated_class).items():
+        for generated_name, member in vars(self._generated(limits)).items():
             if generated_name not in self._uncopied:
                 setattr(record, generated_name, member)
         return record
+
+    def _generated(self, limits: Mapping[str, object]) -> type:
+        """The class as attrs makes it, with further options that say what attrs need not make."""
+        cls, members = self._cls, {name: _for_attrs(member) for name, member in self._namespace.items()}
+        template = type(cls)(cls.__name__, cls.__bases__, members)
+        generated_class: type = getattr(attrs, self.generate)(template, **{**self.options, **limits})
+        return generated_class
+
+    def signature(self) -> Any:
+        """The signature of the constructor, with its annotations."""
+        # Imported here: few programs ask for a signature, and the module is large.
+        import inspect
+
+        return inspect.signature(self._generated(_FOR_CONSTRUCTOR))
 
 
 def _late_methods(builder: _Builder, *, has_equality: bool) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -131,6 +132,23 @@ def test_a_constructor_does_what_that_of_attrs_does(
         number
     ]
     assert outcome(ours) == outcome(theirs)
+
+
+@pytest.mark.parametrize("is_made", [False, True], ids=["before the constructor", "after it"])
+def test_the_signature_is_that_of_attrs(is_made: bool) -> None:
+    """`help` shows it, whether the program has made an instance or not."""
+    ours, theirs = classes_of(define, field, Factory), classes_of(attrs.define, attrs.field, attrs.Factory)
+    for our_class, their_class in zip(ours, theirs, strict=True):
+        if is_made:
+            our_class(1, mark="m")
+        assert inspect.signature(our_class) == inspect.signature(their_class)
+
+    class WithOwnConstructor(ours[0]):  # type: ignore[name-defined, misc]
+        def __init__(self, shelf: int) -> None:
+            super().__init__(shelf, mark="m")
+
+    assert list(inspect.signature(WithOwnConstructor).parameters) == ["shelf"]
+    assert not hasattr(WithOwnConstructor(1), "__signature__")
 
 
 def test_a_copy_with_changes_is_that_of_attrs() -> None:
