@@ -115,12 +115,7 @@ class TransactionPlan:
             table = self.writes.changes[number].item_ref[0]
             reasons, items = zip(*[answers[table, action.key] for action in plan.actions], strict=True)
             if any(reason is not None for reason in reasons):
-                refused_items = [
-                    None if reason is None else item for reason, item in zip(reasons, items, strict=True)
-                ]
-                refusals[number] = ConditionFailure(
-                    reasons, tuple(refused_items), refusal.repeated, refusal.cause
-                )
+                refusals[number] = ConditionFailure(reasons, items, refusal.repeated, refusal.cause)
         return refusals
 
 

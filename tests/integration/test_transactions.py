@@ -14,6 +14,7 @@ from dynamo_bao import (
     ConcurrencyError,
     ConditionalError,
     CounterField,
+    FloatField,
     ItemNotFoundError,
     Manager,
     Model,
@@ -39,6 +40,13 @@ from tests.support.wire import Wire
 
 class Stop(Exception):
     """What a block is left with."""
+
+
+class Rounded(FloatField):
+    """Stores one digit after the point."""
+
+    def to_dynamo(self, value: Any) -> Any:
+        return {"N": f"{value:.1f}"}
 
 
 @pytest.fixture
@@ -333,6 +341,7 @@ def test_two_claims_of_one_value_fail_before_sending(manager: Manager, wire: Wir
         User.create(name="a", email="same@example.org")
         User.create(name="b", email="same@example.org")
     assert isinstance(caught.value, TransactionError)
+    assert (caught.value.field, caught.value.value) == ("email", "same@example.org")
     assert wire.operations == []
 
 
@@ -409,6 +418,53 @@ def test_read_change_save_is_safe_against_others(manager: Manager) -> None:
         _elsewhere(manager, "Acme Ltd.")
     assert isinstance(caught.value, TransactionError)
     assert Org.find(org_id).name == "Acme Ltd."
+
+
+def test_a_modified_date_of_another_save_is_no_conflict(manager: Manager) -> None:
+    """A save writes it too, but no program reads and changes it."""
+    post = Post.create(title="a", user_id="u1")
+    Post.update(post.post_id, title="b")
+    with transaction():
+        post.user_id = "u2"
+        post.save()
+    stored = Post.find(post.post_id)
+    assert (stored.title, stored.user_id) == ("b", "u2")
+
+
+class Shelf(Model, prefix="txs", name="TxShelf"):
+    shelf_id: str = StringField()
+    state: str = StringField(default="open", attribute="st")
+    weight: float = Rounded(default=0.0)
+
+    primary_key = PrimaryKey("shelf_id")
+
+
+def test_conditions_are_those_of_their_own_model(connection: dict[str, Any], ready_table: str) -> None:
+    """A field of a condition has the attribute of its model, also beside writes of other models."""
+    with init_models(models=[Org, Shelf], table_name=ready_table, **connection):
+        shelf = Shelf.create(shelf_id="s")
+        with transaction():
+            Org.create(org_id="acme", name="Acme")
+            shelf.state = "full"
+            shelf.save(condition={"state": "open"})
+        with pytest.raises(ConditionalError), transaction():
+            Org.create(org_id="other", name="Other")
+            shelf.state = "empty"
+            shelf.save(condition={"state": "open"})
+        assert Shelf.find("s").state == "full" and not Org.find("other")
+
+
+@pytest.mark.parametrize("block", [transaction, nullcontext], ids=["in a transaction", "alone"])
+def test_a_saved_value_is_shown_as_it_was_stored(
+    block: Any, connection: dict[str, Any], ready_table: str
+) -> None:
+    """A field of one's own may store less than it was given. The object shows what is stored."""
+    with init_models(models=[Shelf], table_name=ready_table, **connection):
+        shelf = Shelf.create(shelf_id="s")
+        with block():
+            shelf.weight = 1.26
+            shelf.save()
+        assert shelf.weight == Shelf.find("s").weight == 1.3
 
 
 def _elsewhere(manager: Manager, name: str) -> None:
