@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -423,12 +424,22 @@ def test_read_change_save_is_safe_against_others(manager: Manager) -> None:
 def test_a_modified_date_of_another_save_is_no_conflict(manager: Manager) -> None:
     """A save writes it too, but no program reads and changes it."""
     post = Post.create(title="a", user_id="u1")
-    Post.update(post.post_id, title="b")
+    Post.update(post.post_id, title="b", modified_at=datetime(2020, 1, 1, tzinfo=timezone.utc))
     with transaction():
         post.user_id = "u2"
         post.save()
     stored = Post.find(post.post_id)
-    assert (stored.title, stored.user_id) == ("b", "u2")
+    assert (stored.title, stored.user_id) == ("b", "u2") and stored.modified_at.year > 2020
+
+
+@pytest.mark.parametrize("block", [transaction, nullcontext], ids=["in a transaction", "alone"])
+def test_a_modified_date_that_the_program_assigns_is_stored(block: Any, manager: Manager) -> None:
+    """As when items are copied from elsewhere."""
+    post, date = Post.create(title="a"), datetime(2020, 1, 1, tzinfo=timezone.utc)
+    with block():
+        post.title, post.modified_at = "b", date
+        post.save()
+    assert post.modified_at == Post.find(post.post_id).modified_at == date
 
 
 class Shelf(Model, prefix="txs", name="TxShelf"):
