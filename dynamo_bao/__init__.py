@@ -130,7 +130,7 @@ else:
         return sorted({*globals(), *_LATE})
 
 
-__version__ = "1.0.0.dev0"
+__version__ = "1.0.0rc1"
 
 __all__ = [
     "AddMembers",
