@@ -123,7 +123,7 @@ def _read_values(
 ) -> dict[str, ValidationError]:
     """Adds the values of all fields, and their exact stored forms. Returns the faults, by field name."""
     faults: dict[str, ValidationError] = {}
-    stored_names = set[str]()
+    stored_names: set[str] = set()
     for name, owner, attribute, is_binary in _columns(schema):
         try:
             if name not in members:

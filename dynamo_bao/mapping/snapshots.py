@@ -175,7 +175,8 @@ def remembered(
     schema: Schema, values: Mapping[str, object], item: Stored
 ) -> dict[str, HandedOutValue] | None:
     """The decoded values that must be remembered, because decoding the item again would fill in other values."""
-    stored_item, handed_values = as_dict_item(item), dict[str, HandedOutValue]()
+    stored_item = as_dict_item(item)
+    handed_values: dict[str, HandedOutValue] = {}
     for field in schema.unsteady:
         attribute, value = stored_item.get(field.attribute), values.get(field.name)
         if attribute is not None and value is not None and field.fills(attribute):

@@ -201,7 +201,9 @@ class CommitOutcome:
     def figures(self, changes: Iterable[Change]) -> CommitFigures:
         """The outcome by instance. Changes without an outcome count as not written."""
         written, unclear = self.stored.keys(), self.unknown.keys()
-        done, not_done, unknown = list[Any](), list[Any](), list[Any]()
+        done: list[Any] = []
+        not_done: list[Any] = []
+        unknown: list[Any] = []
         for change in changes:
             fate = done if change in written else unknown if change in unclear else not_done
             fate.append(change.instance)
