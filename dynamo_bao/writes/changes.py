@@ -322,8 +322,8 @@ class SaveChange(Change):
         changes: by field name the new value, None to remove it, or a `CounterDelta`, `SetDelta` or `Parts`.
         reindex: whether all index keys and guards are written again.
         unsaved: the changed fields of the instance that the write leaves out.
-        is_plain: whether all changed fields have new values, which the instance has, and no others differ. Decoding
-            gives the same values again.
+        is_plain: whether the changes are new values that the instance has as they are, and that decoding gives back.
+            No other field differs.
     """
 
     unsaved: Collection[str] = ()

@@ -129,10 +129,8 @@ def _saved(first: SaveChange, second: SaveChange) -> SaveChange:
     combined_change = copy.copy(first)
     combined_change.condition = all_of((first.condition, second.condition))
     combined_change.reindex = first.reindex or second.reindex
-    combined_change.changes, combined_change.is_plain = (
-        dict(first.changes),
-        first.is_plain and second.is_plain,
-    )
+    combined_change.changes = dict(first.changes)
+    combined_change.is_plain = first.is_plain and second.is_plain
     fields = first.subject.schema.fields
     for name, change in second.changes.items():
         earlier = combined_change.changes.get(name)

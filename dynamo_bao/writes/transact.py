@@ -38,8 +38,8 @@ from dynamo_bao.writes.executor import (
 from dynamo_bao.writes.item_size import item_bytes
 from dynamo_bao.writes.transaction_errors import transaction_failed
 
-Spot = tuple[str, Key]
-"""The place of an action: the table, and the key of the item or guard."""
+TableKey = tuple[str, Key]
+"""A table, and the key of an item or guard in it."""
 
 
 class TransactionWrites:
@@ -93,7 +93,7 @@ class TransactionPlan:
     """
 
     writes: TransactionWrites
-    actions: dict[Spot, Action]
+    actions: dict[TableKey, Action]
     schemas: list[Schema]
 
     def request(self) -> dict[str, object]:
@@ -136,21 +136,21 @@ def plan_transaction(writes: TransactionWrites) -> TransactionPlan:
         raise TransactionError(
             f"One transaction goes to one client; {names} belong to managers with several. Use one per manager."
         )
-    actions: dict[Spot, Action] = {}
+    actions: dict[TableKey, Action] = {}
     schemas: list[Schema] = []
     for number, plan in enumerate(writes.plans):
         change = changes[number]
         table = change.item_ref[0]
         for action in plan.actions:
-            spot = table, action.key
-            earlier = actions.setdefault(spot, action)
+            table_key = table, action.key
+            earlier = actions.setdefault(table_key, action)
             if earlier is action:
                 schemas.append(change.subject.schema)
                 continue
             if earlier.kind == action.kind == "Put":
                 claim = plan.constraints[plan.actions.index(action)] or ("key", None)
                 raise writes.error({number: writes.execution(number).taken(claim)})
-            actions[spot] = _merged(earlier, action)
+            actions[table_key] = _merged(earlier, action)
     combined = TransactionPlan(writes, actions, schemas)
     _check_size(combined)
     return combined
