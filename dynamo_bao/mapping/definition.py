@@ -313,9 +313,10 @@ def _field_of(model: str, name: str, entry: FieldDeclaration, options: ModelOpti
         default = {} if entry.value is NOTHING else {"default": entry.value}
         declared = field_for(annotation, model, name, **default)
     elif not is_union(annotation) and not declared.fits(annotation):
+        kinds = " or ".join(kind.__name__ for kind in declared.python_types if kind is not object)
         raise ConfigurationError(
             f"{model}.{name}: {type(declared).__name__} does not hold {type_text(annotation)}; change the annotation "
-            f"or the field.",
+            f"or the field.{f' It holds {kinds}.' if kinds else ''}",
             model=model,
             field=name,
         )

@@ -136,7 +136,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "an annotation of another type": (
         lambda: define({"age": IntegerField()}, {"age": str}),
-        r"Order\.age: IntegerField does not hold str; change the annotation or the field",
+        r"Order\.age: IntegerField does not hold str; change the annotation or the field\. It holds int\.",
     ),
     "an int annotation of a boolean": (
         lambda: define({"ok": BooleanField()}, {"ok": int}),
