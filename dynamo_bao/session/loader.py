@@ -138,9 +138,10 @@ def _targets(group: PeerGroup, field: str) -> Iterator[RelationTarget]:
 
 
 def _implicit_load(origin: RelationOrigin) -> LazyLoadError:
+    names = f"[{origin.field!r}]"
     return LazyLoadError(
         f"{origin.model}.{origin.field} is not loaded, and the context was opened with fetch='raise', which refuses "
-        f"implicit loads. Load it first: load_related_data([{origin.field!r}]).",
+        f"implicit loads. Load it first: load_related_data({names}), or load_related={names} of the query.",
         model=origin.model,
         field=origin.field,
     )
