@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
@@ -103,6 +103,10 @@ class Expressions(NamedTuple):
     names: dict[str, str]
     value_marks: tuple[str, ...]
 
+    def with_values(self, values: Sequence[AttributeValue]) -> tuple[Expressions, dict[str, AttributeValue]]:
+        """The expressions, and their values by placeholder."""
+        return self, dict(zip(self.value_marks, values))  # noqa: B905  # `strict` takes as long again
+
 
 @define
 class Action:
@@ -155,16 +159,14 @@ class Action:
             guard = self.guard
             if guard is None or guard.condition is not condition:
                 return _rendered(update, condition, assumed, resolver)
-            expressions = _expressions_of_guard()
-            return expressions, dict(zip(expressions.value_marks, guard.values))  # noqa: B905  # see below
+            return _expressions_of_guard().with_values(guard.values)
         set_, add, delete, before = update.set_, update.add, update.delete, assumed.values()
         values: list[Any] = [*set_.values(), *add.values(), *delete.values(), *before]
         shape = (*set_, None, *update.remove, None, *add, None, *delete, None, *assumed, None)
         if None in before:
             shape += tuple([name for name, value in assumed.items() if value is None])
             values = [value for value in values if value is not None]
-        expressions = _expressions_of_shape(condition is STORED, shape)
-        return expressions, dict(zip(expressions.value_marks, values))  # noqa: B905  # twice as fast as `strict=True`
+        return _expressions_of_shape(condition is STORED, shape).with_values(values)
 
     def is_long(self, resolver: Resolver) -> bool:
         """Whether an expression of an update is longer than `MAX_PATHS_BYTES`."""
