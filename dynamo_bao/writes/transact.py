@@ -88,18 +88,17 @@ class TransactionPlan:
 
     Attributes:
         writes: the writes.
-        actions: the actions, each on another item or guard. One action may stand for actions of several writes.
-        schemas: for each action, the schema of the first of its writes.
+        actions: the actions, each on another item or guard, with the schema of its write. One action may stand for
+            actions of several writes; the schema is that of the first.
     """
 
     writes: TransactionWrites
-    actions: dict[TableKey, Action]
-    schemas: list[Schema]
+    actions: dict[TableKey, tuple[Action, Schema]]
 
     def request(self) -> dict[str, object]:
         """The parameters of a new ``TransactWriteItems``."""
         members = []
-        for (table, _), action, schema in zip(self.actions, self.actions.values(), self.schemas, strict=True):
+        for (table, _), (action, schema) in self.actions.items():
             members.append({action.kind: action.parameters(table, schema)})
         return {
             "TransactItems": members,
@@ -136,22 +135,21 @@ def plan_transaction(writes: TransactionWrites) -> TransactionPlan:
         raise TransactionError(
             f"One transaction goes to one client; {names} belong to managers with several. Use one per manager."
         )
-    actions: dict[TableKey, Action] = {}
-    schemas: list[Schema] = []
+    actions: dict[TableKey, tuple[Action, Schema]] = {}
     for number, plan in enumerate(writes.plans):
         change = changes[number]
         table = change.item_ref[0]
         for action in plan.actions:
             table_key = table, action.key
-            earlier = actions.setdefault(table_key, action)
-            if earlier is action:
-                schemas.append(change.subject.schema)
+            if table_key not in actions:
+                actions[table_key] = action, change.subject.schema
                 continue
+            earlier, schema = actions[table_key]
             if earlier.kind == action.kind == "Put":
                 claim = plan.constraints[plan.actions.index(action)] or ("key", None)
                 raise writes.error({number: writes.execution(number).taken(claim)})
-            actions[table_key] = _merged(earlier, action)
-    combined = TransactionPlan(writes, actions, schemas)
+            actions[table_key] = _merged(earlier, action), schema
+    combined = TransactionPlan(writes, actions)
     _check_size(combined)
     return combined
 
@@ -171,7 +169,7 @@ def _merged(first: Action, second: Action) -> Action:
 def _check_size(combined: TransactionPlan) -> None:
     if len(combined.actions) * MAX_ITEM_BYTES <= MAX_TRANSACTION_BYTES:  # an item is never larger
         return
-    actions = list(combined.actions.values())
+    actions = [action for action, _ in combined.actions.values()]
     if len(actions) > MAX_TRANSACTION_ACTIONS:
         raise TransactionTooLargeError(
             f"The transaction has {len(actions)} actions (items, checks and guards of unique values); DynamoDB takes "
