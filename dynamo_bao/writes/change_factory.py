@@ -215,13 +215,12 @@ def saving_of(
     if not (names or is_explicit):
         return None
     subject: ItemRef = new_namedtuple(ItemRef, (schema, state.tenant, identity_of(instance)))
-    changes = _changes(instance, schema, names, loaded)
+    changes, is_plain = _changes(instance, schema, names, loaded)
     change = SaveChange(mapper, session, subject, instance, checked, changes, force_reindex)
     change.stored_item, change.transaction = loaded, transaction
-    if loaded is not None:
-        change.is_plain = changes is loaded.accepted and schema.document_names.isdisjoint(changes)
-        if schema.version_field is not None:
-            change.assumed = _version_assumed(schema, changes, loaded.item)
+    change.is_plain = is_plain
+    if loaded is not None and schema.version_field is not None:
+        change.assumed = _version_assumed(schema, changes, loaded.item)
     if transaction is not None:
         _conditioned(change)
     return change
@@ -260,21 +259,22 @@ def _conditioned(change: SaveChange) -> None:
 
 def _changes(
     instance: Instance, schema: Schema, names: list[str], loaded: LoadedSnapshot | None
-) -> dict[str, object]:
-    """The accepted values of changed fields by name. Counters, sets and documents have differences instead.
+) -> tuple[dict[str, object], bool]:
+    """The accepted values of changed fields by name, and `SaveChange.is_plain`.
 
-    They are `LoadedSnapshot.accepted` itself if all of them are values that the instance has as they are.
+    Counters, sets and documents have differences instead of values.
     """
     if loaded is not None and loaded.are_unchanged_by_accepting and schema.compared_names.isdisjoint(names):
-        changes = loaded.accepted
+        changes, is_plain = loaded.accepted, schema.document_names.isdisjoint(names)
     else:
-        changes = _differences(instance, schema, names, loaded, {} if loaded is None else loaded.accepted)
+        accepted = {} if loaded is None else loaded.accepted
+        changes, is_plain = _differences(instance, schema, names, loaded, accepted), False
     if not schema.auto_updated_fields:
-        return changes
+        return changes, is_plain
     new_values = {
         field.name: field.next_value() for field in schema.auto_updated_fields if field.name not in changes
     }
-    return {**changes, **new_values}
+    return {**changes, **new_values}, is_plain and not new_values
 
 
 def _differences(
