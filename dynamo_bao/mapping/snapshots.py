@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import same_stored
@@ -69,6 +70,8 @@ class HandedOutValue:
 
 HandedOutValues = Mapping[str, HandedOutValue]
 BLIND = HandedOutValue(None, None, blind=True)
+NOTHING_LOCAL: HandedOutValues = MappingProxyType({})
+"""Of an instance without local changes."""
 
 
 class LoadedSnapshot(StoredItem):

@@ -17,7 +17,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import ABSENT, STATE, loaded_value
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import HandedOutValue, form_of, remembered
+from dynamo_bao.mapping.snapshots import NOTHING_LOCAL, HandedOutValues, form_of, remembered
 from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.state import (
@@ -129,7 +129,7 @@ def hydrate(instance: Instance, item: ReplyItem, *, consistent: bool = False) ->
     decoded = _decoded(schema, item, state, values)
     for name in state.assigned or ():
         decoded.pop(name, None)
-    local = keep_handed(instance, state.assigned) if state.assigned else None
+    local = keep_handed(instance, state.assigned) if state.assigned else NOTHING_LOCAL
     # The dict stays if it holds more than the key, or if other instances share the state.
     if len(values) > schema.key_only_size or state.shared is not None:
         _forget_bad(state, values, state.assigned or ())
@@ -234,21 +234,23 @@ def _absent(pending: Mapping[Key, Instance], share: Capacity) -> Mapping[Key, In
 
 
 def merge_item(
-    instance: Instance, item: ReplyItem, keep: Collection[str] = (), names: Collection[str] | None = None
+    instance: Instance,
+    item: ReplyItem,
+    local: HandedOutValues = NOTHING_LOCAL,
+    names: Collection[str] | None = None,
 ) -> None:
     """Updates an instance with the item that a write stored. Equal values stay the same objects.
 
     Args:
         item: the stored item.
-        keep: fields with local changes that were not part of the write.
+        local: the values that the program got of fields with changes that were not part of the write. These stay.
         names: the fields whose value may differ from the stored one, if the caller knows them. None if not.
     """
     values = instance_dict(instance)
     state = values[STATE]
-    if names == () and not keep and state.status is LOADED and state.bad is None and isinstance(item, dict):
+    if names == () and not local and state.status is LOADED and state.bad is None and isinstance(item, dict):
         _note_item(state, values, item, True)  # all values are those of the item already
         return
-    local = keep_handed(instance, keep) if keep else {}
     if not _merge_differing(state, values, item, local, names):
         _merge_all(state, values, item, local)
     _record_item(instance, state, values, item, True, local)
@@ -355,7 +357,7 @@ def _record_item(
     values: dict[str, object],
     item: Stored,
     consistent: bool,
-    local: dict[str, HandedOutValue] | None = None,
+    local: HandedOutValues = NOTHING_LOCAL,
 ) -> None:
     """Records the stored item, and clears lookup state.
 

@@ -67,6 +67,7 @@ from dynamo_bao.writes.changes import (
     lacking,
 )
 from dynamo_bao.writes.document_changes import FieldShape, Parts
+from dynamo_bao.writes.effects import value_before
 from dynamo_bao.writes.executor import Send, WriteExecution
 from dynamo_bao.writes.invalidation import invalidate
 from dynamo_bao.writes.item_size import check_item_size
@@ -309,15 +310,13 @@ def _difference(instance: Instance, field: Field, value: Any, loaded: LoadedSnap
     if value is None:
         return None
     if isinstance(field, CounterField):
-        return CounterDelta(
-            value - (_decoded(field, handed.form) if not handed.blind else loaded.values[field.name])
-        )
+        return CounterDelta(value - value_before(field, loaded))
     if (
         isinstance(field, SetField)
         and field.is_native
         and not (handed.blind or is_new_set(instance, field.name))
     ):
-        before = _decoded(field, handed.form)
+        before = value_before(field, loaded)
         return SetDelta(frozenset(value - before), frozenset(before - value))
     return value
 
@@ -349,10 +348,6 @@ def _list_edit(before: AttributeValue, after: AttributeValue, stored: AttributeV
     if begins_with(after, before):
         return Edit((), "append", {"L": after["L"][len(before["L"]) :]}, before=stored)
     return Edit((), "set", restored(after, before, stored))
-
-
-def _decoded(field: Field, form: AttributeValue | None) -> object:
-    return field.missing_value() if form is None else field.from_dynamo(form)
 
 
 def _version_assumed(schema: Schema, changes: Mapping[str, object], stored: Item) -> Assumed:

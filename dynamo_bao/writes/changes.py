@@ -11,7 +11,6 @@ import logging
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from operator import is_
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import same_stored
@@ -29,7 +28,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.mapping.codec import ABSENT, STATE
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import StoredItem
+from dynamo_bao.mapping.snapshots import NOTHING_LOCAL, StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.runtime.records import NOTHING
@@ -46,6 +45,7 @@ from dynamo_bao.session.state import (
     changed_names,
     class_for,
     instance_dict,
+    keep_handed,
     local_changes,
     mark_deleted,
     mark_missing,
@@ -58,7 +58,7 @@ from dynamo_bao.session.state import (
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.writes.actions import NOTHING_ASSUMED, STORED, Action, Assumed, WritePlan
 from dynamo_bao.writes.document_changes import Parts
-from dynamo_bao.writes.effects import applied, is_relative
+from dynamo_bao.writes.effects import applied, changed_since, is_relative
 from dynamo_bao.writes.executor import VERSIONS
 from dynamo_bao.writes.plans import (
     RELATIVE_KINDS,
@@ -375,10 +375,12 @@ class SaveChange(Change):
             stored = applied(self.subject.schema, state_of(self.instance).dict_item(), self.changes)
         if stored is None:
             unload(self.instance, consistent=True, keep_changes=False)
-        elif stored is self._expected:
-            merge_item(self.instance, stored, names=self._differing())
+        elif stored is self._expected and self.is_plain:
+            merge_item(self.instance, stored, names=())  # all values stay, also those assigned meanwhile
         else:
-            merge_item(self.instance, stored)
+            names = self._differing() if stored is self._expected else None
+            local = changed_since(self.instance, self.stored_item, self.changes, self._expected)
+            merge_item(self.instance, stored, local, names)
         self._update_session()
         return self.instance
 
@@ -398,7 +400,7 @@ class SaveChange(Change):
         assert item is not None
         state: State = instance_dict(instance)[STATE]
         if state.status is LOADED:
-            merge_item(instance, item, self.unsaved, self._differing())
+            merge_item(instance, item, keep_handed(instance, self.unsaved), self._differing())
         else:  # it is applied again after `revert`
             merge_item(instance, item)
         if session is not None and state.session is session:
@@ -408,7 +410,7 @@ class SaveChange(Change):
     def _differing(self) -> Collection[str] | None:
         """The fields whose values in the loaded instance may differ from those after the change."""
         values, changes = instance_dict(self.instance), self.changes
-        if self.is_plain and all(map(is_, map(values.get, changes), changes.values())):
+        if self.is_plain:
             return ()
         names = None if self.stored_item is None else self.stored_item.differing
         if names is None:
@@ -468,7 +470,7 @@ class UpdateChange(Change):
             return instance
         assert self.session is not None
         local = state_of(cached).status in (Status.LOADED, Status.PENDING)
-        merge_item(cached, item, changed_names(cached) if local else ())
+        merge_item(cached, item, keep_handed(cached, changed_names(cached)) if local else NOTHING_LOCAL)
         self.session._instances.attach(cached)
         return cached
 

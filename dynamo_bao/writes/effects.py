@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dynamo_bao.dynamodb.document_diff import edited
+from dynamo_bao.dynamodb.document_diff import edited, same_stored
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import DataFormatError, message_of
+from dynamo_bao.errors import DataFormatError, ValidationError, message_of
 from dynamo_bao.fields.base import Field
+from dynamo_bao.mapping.codec import ABSENT, STATE
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import StoredItem, form_of
+from dynamo_bao.mapping.snapshots import BLIND, HandedOutValue, LoadedSnapshot, StoredItem, form_of
+from dynamo_bao.session.state import LOADED, Instance, State, instance_dict, is_new_set, keep_handed
 from dynamo_bao.writes.document_changes import Parts, left_by
 from dynamo_bao.writes.plans import RELATIVE_KINDS, CounterDelta, SetDelta
 
@@ -41,6 +43,56 @@ def applied(
         else:
             item[field.attribute] = after
     return item
+
+
+def value_before(field: Field, loaded: LoadedSnapshot) -> Any:
+    """The value of a counter or a set that the program got, and to which its changes are relative."""
+    handed = loaded.handed_out(field.name)
+    if handed.blind:
+        return loaded.values[field.name]
+    return field.missing_value() if handed.form is None else field.from_dynamo(handed.form)
+
+
+def changed_since(
+    instance: Instance, loaded: StoredItem | None, changes: Mapping[str, object], expected: Item | None
+) -> dict[str, HandedOutValue]:
+    """The fields that the program has changed while a save was under way, with the values that it had before.
+
+    Args:
+        instance: the saved instance.
+        loaded: what it was loaded from when the save began; None if it was not.
+        changes: the changes of the save.
+        expected: the item that was computed before the save was sent; None if it was not.
+    """
+    values = instance_dict(instance)
+    state: State = values[STATE]
+    if not isinstance(loaded, LoadedSnapshot) or state.status is not LOADED:
+        names = state.assigned or ()
+        return {name: BLIND for name in names if values.get(name) is not changes.get(name, ABSENT)}
+    assert state.mapper is not None
+    fields = state.mapper.schema.fields
+    since = keep_handed(instance, [name for name in loaded.changed(values) if name not in changes])
+    for name, change in changes.items():
+        field = fields[name]
+        if field.auto_update:
+            continue  # the save made the value
+        if type(change) is Parts:
+            written = change.after
+        elif expected is not None:
+            written = expected.get(field.attribute)
+        else:
+            before = value_before(field, loaded) if type(change) in RELATIVE_KINDS else None
+            written = form_of(field, absolute(field, change, before))
+        if not _is_stored_as(field, values.get(name), written):
+            since[name] = BLIND if is_new_set(instance, name) else HandedOutValue(written, written)
+    return since
+
+
+def _is_stored_as(field: Field, value: object, form: AttributeValue | None) -> bool:
+    try:
+        return same_stored(form_of(field, field.accept(value)), form)
+    except (ValidationError, TypeError):  # a wrong value, which the next save will refuse
+        return False
 
 
 def _document_after(

@@ -1,0 +1,177 @@
+"""What the program changes while a save is under way stays in the object, as a change that was not saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from dynamo_bao import (
+    CounterField,
+    ListField,
+    Manager,
+    MapField,
+    Model,
+    ModifiedDateField,
+    PrimaryKey,
+    StringField,
+    StringSetField,
+    VersionField,
+    init_models,
+    run_with_batch_context,
+)
+
+
+class Draft(Model, prefix="cds", name="CdsDraft"):
+    draft_id: str = StringField()
+    title: str = StringField(default="a title")
+    author: str = StringField(default="an author")
+    note: str = StringField(default="a note")
+    lines: list[str] = ListField(default=list)
+    tags: set[str] = StringSetField(default=set)
+    reads: int = CounterField()
+    places: dict[str, str] = MapField(default=dict)
+
+    primary_key = PrimaryKey("draft_id")
+
+
+class Versioned(Draft, prefix="cdv", name="CdsVersioned"):
+    version: str = VersionField()
+    modified_at: datetime = ModifiedDateField()
+
+
+@pytest.fixture
+def drafts(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    """A table for drafts."""
+    with init_models(models=[Draft, Versioned], table_name=ready_table, **connection) as manager:
+        yield manager
+
+
+def saved(draft: Draft) -> None:
+    draft.save()
+
+
+def committed(draft: Draft) -> None:
+    with run_with_batch_context() as session:
+        session.add(draft)
+        session.commit()
+
+
+def during_the_next_update(manager: Manager, change: Callable[[], object]) -> None:
+    """Has a change made after DynamoDB has answered the next update, and before the library looks at the reply."""
+    changes = [change]
+
+    @manager.on_request
+    def change_once(sent: Any) -> None:
+        if sent.operation == "UpdateItem" and changes:
+            changes.pop()()
+
+
+def write_note_elsewhere(manager: Manager, draft: Draft) -> None:
+    """Another program writes a field, so that the reply is not the item that the save expects."""
+    prefix = "cdv" if isinstance(draft, Versioned) else "cds"
+    manager.client.update_item(
+        TableName=manager.table_name,
+        Key={"_pk": {"S": f"{prefix}#{draft.draft_id}"}, "_sk": {"S": prefix}},
+        UpdateExpression="SET note = :note",
+        ExpressionAttributeValues={":note": {"S": "of another program"}},
+    )
+
+
+LATER: dict[str, tuple[Callable[[Draft], object], dict[str, object]]] = {
+    "the same field": (lambda draft: setattr(draft, "title", "later"), {"title": "later"}),
+    "the same field, as it was": (lambda draft: setattr(draft, "title", "a title"), {"title": "a title"}),
+    "another field": (lambda draft: setattr(draft, "author", "later"), {"author": "later"}),
+    "a list in place": (lambda draft: draft.lines.append("later"), {"lines": ["later"]}),
+    "a set in place": (lambda draft: draft.tags.add("later"), {"tags": {"later"}}),
+    "another set": (lambda draft: setattr(draft, "tags", {"new"}), {"tags": {"new"}}),
+    "a counter": (lambda draft: setattr(draft, "reads", draft.reads + 5), {"reads": 6}),
+}
+
+
+@pytest.mark.parametrize("later", LATER)
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "beside another program"])
+@pytest.mark.parametrize("write", [saved, committed])
+@pytest.mark.parametrize("model", [Draft, Versioned])
+def test_a_change_during_a_save_is_saved_next(
+    drafts: Manager, model: type[Draft], write: Callable[[Draft], None], is_alone: bool, later: str
+) -> None:
+    change, changes = LATER[later]
+    draft = model.create(draft_id="d", tags={"red"} if later == "another set" else set())
+    if not is_alone:
+        write_note_elsewhere(drafts, draft)
+    draft.title, draft.reads = "first", 1
+    during_the_next_update(drafts, lambda: change(draft))
+    write(draft)
+    assert draft.changes() == changes
+    draft.save()
+    stored = model.find("d")
+    expected = {
+        "title": "first",
+        "reads": 1,
+        "note": "a note" if is_alone else "of another program",
+    } | changes
+    assert {name: getattr(stored, name) for name in expected} == expected
+    assert {name: getattr(draft, name) for name in expected} == expected and not draft.has_changes()
+
+
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "beside another program"])
+@pytest.mark.parametrize("write", [saved, committed])
+def test_a_change_inside_a_document_that_is_being_saved_is_saved_next(
+    drafts: Manager, write: Callable[[Draft], None], is_alone: bool
+) -> None:
+    draft = Draft.create(draft_id="d", lines=["one"], places={"a": "b"})
+    if not is_alone:
+        write_note_elsewhere(drafts, draft)
+    draft.lines.append("two")
+    draft.places["c"] = "d"
+
+    def change() -> None:
+        draft.lines.append("three")
+        draft.places.update(a="x", e="f")
+
+    during_the_next_update(drafts, change)
+    write(draft)
+    expected = {"lines": ["one", "two", "three"], "places": {"a": "x", "c": "d", "e": "f"}}
+    assert draft.changes() == expected
+    assert Draft.find("d").lines == ["one", "two"] and Draft.find("d").places == {"a": "b", "c": "d"}
+    draft.save()
+    stored = Draft.find("d")
+    assert {"lines": stored.lines, "places": stored.places} == expected and not draft.has_changes()
+
+
+@pytest.mark.parametrize("name", ["title", "author"])
+def test_a_change_during_the_save_of_an_object_that_was_never_read_is_saved_next(
+    drafts: Manager, name: str
+) -> None:
+    """It has its key and what was assigned."""
+    Draft.create(draft_id="d")
+    with run_with_batch_context():
+        draft = Draft.find("d")
+        draft.title = "first"
+        during_the_next_update(drafts, lambda: setattr(draft, name, "later"))
+        draft.save()
+        assert getattr(draft, name) == "later" and draft.note == "a note"
+        draft.save()
+        stored = Draft.find("d", bypass_cache=True)
+        assert getattr(stored, name) == "later" and stored.title == ("later" if name == "title" else "first")
+
+
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "beside another program"])
+def test_what_others_counted_before_a_save_is_no_change_during_it(drafts: Manager, is_alone: bool) -> None:
+    """A save adds to what is stored, and the object then has the sum. The next save sends nothing."""
+    Draft.create(draft_id="d", tags={"red"})
+    with run_with_batch_context():
+        draft = Draft.find("d")
+        draft.reads += 1
+        draft.tags.add("green")
+        Draft.increment("d", reads=4)
+        assert draft.reads == 1
+        if not is_alone:
+            write_note_elsewhere(drafts, draft)
+        draft.save()
+        assert (draft.reads, draft.tags, draft.changes()) == (5, {"red", "green"}, {})
+        draft.save()
+        assert Draft.find("d", bypass_cache=True).reads == 5
