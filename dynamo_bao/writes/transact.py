@@ -95,16 +95,19 @@ class TransactionPlan:
     writes: TransactionWrites
     actions: dict[TableKey, tuple[Action, Schema]]
 
-    def request(self) -> dict[str, object]:
-        """The parameters of a new ``TransactWriteItems``."""
-        members = []
+    def request(self) -> Request:
+        """A new ``TransactWriteItems``."""
+        members: list[dict[str, object]] = []
+        tables: dict[str, None] = {}
         for (table, _), (action, schema) in self.actions.items():
             members.append({action.kind: action.parameters(table, schema)})
-        return {
+            tables[table] = None
+        parameters = {
             "TransactItems": members,
             "ClientRequestToken": new_token(),
             "ReturnConsumedCapacity": "TOTAL",
         }
+        return Request(TRANSACT_WRITE_ITEMS, parameters, True, tables=tuple(tables))
 
     def refusals(self, refusal: ConditionFailure) -> dict[int, ConditionFailure]:
         """The refusals by the number of their write."""
@@ -208,9 +211,8 @@ def run_transaction(
     deadline = writes.execution(0).deadline_from_now()
     while True:
         combined = plan_transaction(writes)
-        request = Request(TRANSACT_WRITE_ITEMS, combined.request(), True)
         try:
-            send(request, deadline)
+            send(combined.request(), deadline)
             return
         except TransactionCancelled as failure:
             refusal = ConditionFailure(failure.reasons, failure.items, failure.repeated, failure)

@@ -77,6 +77,7 @@ class Request:
         repeatable: whether it can be sent again after a lost reply, when its outcome is not known.
         rows: parses the items of the reply into rows; None for dicts. The items may be dicts in any case.
         keys: for a batch, the keys that it reads or writes, by table; None if its sender does not have them.
+        tables: for a transaction, the names of its tables; None if its sender does not have them.
         started: what its first attempt has sent already; None for a request that was not sent.
         expected: for an update, the item that it most likely returns; None if that is not known. An equal item needs no
             further check, and is replaced by this one.
@@ -91,6 +92,7 @@ class Request:
     repeatable: bool = field(default=Factory(lambda self: self.operation in READ_OPERATIONS, takes_self=True))
     rows: RowParser | None = field(default=None, eq=False, repr=False)
     keys: Mapping[str, Collection[tuple[str, str]]] | None = field(default=None, eq=False, repr=False)
+    tables: tuple[str, ...] | None = field(default=None, eq=False, repr=False)
     started: Any = field(default=None, eq=False, repr=False)
     expected: Item | None = field(default=None, eq=False, repr=False)
 
@@ -373,6 +375,8 @@ def capacity_of(operation: str, body: dict[str, Any]) -> Capacity:
 
 def tables_of(request: Request) -> tuple[str, ...]:
     """The names of the tables of a request."""
+    if request.tables is not None:
+        return request.tables
     parameters = request.written
     if "TableName" in parameters:
         return (parameters["TableName"],)
