@@ -16,6 +16,7 @@ import pytest
 from dynamo_bao.dynamodb.transport import http
 from dynamo_bao.dynamodb.transport.botocore_http import DirectSession
 from dynamo_bao.dynamodb.transport.factory import given_transport
+from dynamo_bao.dynamodb.transport.host_lookup import HostLookup
 from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, NotConnected, ReplyLost
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.testing import Transport
@@ -65,7 +66,7 @@ class Pool(Connections):
     """
 
     def _current_lookup(self) -> Any:
-        return http._Lookup(self.origin.host, self.origin.port).start()
+        return HostLookup(self.origin.host, self.origin.port).start()
 
 
 def pool_to(server: HttpServer, patience: float = PATIENCE) -> Connections:
@@ -138,7 +139,7 @@ def test_after_an_exception_at_any_instruction_no_connection_is_out_of_its_pool(
     """Of making a connection, sending, reading and giving back: what a signal's handler raises costs one connection."""
     with http_server(answer) as server:
         pool = pool_to(server)
-        instructions = Instructions("transport/http")
+        instructions = Instructions("transport/http", "transport/host_lookup")
 
         def work() -> None:
             pool.lease(ASKED, time.monotonic() + PATIENCE).settle(believed)

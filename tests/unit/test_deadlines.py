@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao.dynamodb.transport import http as connections_module
+from dynamo_bao.dynamodb.transport import host_lookup, http as connections_module
 from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, NotConnected, ReplyLost
 from tests.support.http_server import http_server
 from tests.support.patience import PATIENCE
@@ -86,9 +86,10 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     fakes = SimpleNamespace(
         **{name: getattr(socket, name) for name in ("SOCK_STREAM", "IPPROTO_TCP", "TCP_NODELAY")},
         **{name: getattr(socket, name) for name in ("SOL_SOCKET", "SO_KEEPALIVE")},
-        getaddrinfo=lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", 1))],
         socket=network.socket,
     )
+    addresses = [(2, 1, 6, "", ("127.0.0.1", 1))]
+    monkeypatch.setattr(host_lookup.socket, "getaddrinfo", lambda *_, **__: addresses)
     monkeypatch.setattr(connections_module, "time", clocks)
     monkeypatch.setattr(connections_module, "socket", fakes)
     monkeypatch.setattr(connections_module, "_input_test", lambda sock: lambda: False)
@@ -154,7 +155,7 @@ def test_addresses_of_a_host_share_the_budget(
 ) -> None:
     """One that does not answer uses up half of what is left, the last one all of it."""
     addresses = [(2, 1, 6, "", (f"127.0.0.{number}", 1)) for number in (1, 2, 3)]
-    monkeypatch.setattr(connections_module.socket, "getaddrinfo", lambda *_, **__: addresses)
+    monkeypatch.setattr(host_lookup.socket, "getaddrinfo", lambda *_, **__: addresses)
     network.steps["connect"] = [NEVER] * silent + [0.0]
     if silent < 3:
         assert connections.exchange(b"x", 2.0).body == b"{}"

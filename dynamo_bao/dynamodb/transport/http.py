@@ -23,6 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from dynamo_bao.dynamodb.transport.host_lookup import HostLookup
 from dynamo_bao.runtime.foreign_errors import is_foreign
 
 if TYPE_CHECKING:
@@ -389,61 +390,6 @@ def _readable(sock: socket.socket) -> object:
     return select.select([sock], [], [], 0)[0]
 
 
-class _Lookup:
-    """Looks up the addresses of a host in a separate thread, because a lookup itself has no time limit.
-
-    Args:
-        host, port: the server.
-    """
-
-    def __init__(self, host: str, port: int) -> None:
-        # A name that is ASCII needs no codec for names of other alphabets, which would be imported for it.
-        self._address = host.encode() if host.isascii() else host, port
-        self._end_event = threading.Event()
-        self._addresses: list[Any] = []
-        self._failure: OSError | None = None
-
-    def start(self) -> _Lookup:
-        """Begins the lookup; in this thread if the host is an address, or if no thread can be started."""
-        host = self._address[0]
-        is_address = host.replace(b".", b"").isdigit() or b":" in host if isinstance(host, bytes) else False
-        if is_address:
-            self._run()
-        else:
-            try:
-                threading.Thread(target=self._run, daemon=True, name="dynamo_bao name lookup").start()
-            except RuntimeError:  # the interpreter is about to end
-                self._run()
-        return self
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the lookup has ended, with addresses or an error."""
-        return self._end_event.is_set()
-
-    def _run(self) -> None:
-        try:
-            host, port = self._address
-            self._addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            if is_foreign(error):  # of a signal's handler, where this is the main thread
-                self._failure = OSError("looking up the host's name was interrupted")
-                raise
-            self._failure = error
-        except UnicodeError as error:
-            self._failure = OSError(f"the host's name cannot be looked up ({error})")
-        finally:
-            self._end_event.set()
-
-    def addresses(self, end_time: float) -> list[Any]:
-        """The addresses; `OSError` if the host has none, or if the lookup does not end in time."""
-        if not self._end_event.wait(_seconds_left(end_time)):
-            raise TimeoutError("the host's name was not resolved in time")
-        if self._failure is not None:
-            raise type(self._failure)(*self._failure.args) from self._failure
-        return self._addresses
-
-
 class Connections:
     """The connections to one origin: one for each request at the same time, and idle ones.
 
@@ -469,7 +415,7 @@ class Connections:
         self._idle: list[Connection] = []
         self._is_closed = False
         self._lock = threading.Lock()
-        self._lookup: _Lookup | None = None
+        self._lookup: HostLookup | None = None
         self._tls_session: ssl.SSLSession | None = None
 
     def exchange(self, request: bytes, seconds: float) -> HttpReply:
@@ -653,7 +599,7 @@ class Connections:
 
         An address that does not answer may use half of the remaining time; the last one may use all of it.
         """
-        addresses = self._current_lookup().addresses(end_time)
+        addresses = self._current_lookup().addresses(_seconds_left(end_time))
         failure = OSError("the host has no address")
         for number, (family, kind, protocol, _, address) in enumerate(addresses, 1):
             sock: socket.socket | None = None
@@ -670,11 +616,11 @@ class Connections:
                 failure = error
         raise failure
 
-    def _current_lookup(self) -> _Lookup:
+    def _current_lookup(self) -> HostLookup:
         """The current lookup of the host's name, which all threads share, or a new one."""
         with self._lock:
             if self._lookup is None or self._lookup.has_ended:
-                self._lookup = _Lookup(self.origin.host, self.origin.port).start()
+                self._lookup = HostLookup(self.origin.host, self.origin.port).start()
             return self._lookup
 
     def _encrypt(self, sock: socket.socket, end_time: float) -> socket.socket:
