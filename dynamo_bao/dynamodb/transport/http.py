@@ -19,7 +19,8 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -124,7 +125,7 @@ class Connection:
         sock: the connected socket, encrypted if the origin is.
     """
 
-    __slots__ = ("__weakref__", "_has_input", "_limit_time", "_monotonic", "_open_since", "_sock", "_wall")
+    __slots__ = ("__weakref__", "_has_input", "_limit", "_monotonic", "_open_since", "_sock", "_wall")
 
     def __init__(self, sock: socket.socket) -> None:
         # An exception of a signal's handler may drop the connection at any instruction, before `close`.
@@ -132,7 +133,7 @@ class Connection:
         self._sock = sock
         self._has_input = _input_test(sock)
         self._open_since = time.monotonic()
-        self._limit_time: float
+        self._limit: float | None = None
         self.mark_idle()
 
     def reply(self, end_time: float, read_timeout: float, max_body_bytes: int) -> tuple[HttpReply, bool]:
@@ -168,9 +169,10 @@ class Connection:
         seconds_left = end_time - current_time
         if seconds_left <= 0:
             raise TimeoutError("the reply did not arrive in time")
-        if current_time - self._limit_time > 0.005:  # within that time the last limit is still right
-            self._sock.settimeout(min(seconds_left, read_timeout))
-            self._limit_time = current_time
+        limit = seconds_left if seconds_left < read_timeout else read_timeout
+        if limit != self._limit:  # a system call, which most steps do without
+            self._sock.settimeout(limit)
+            self._limit = limit
 
     def receive(self) -> bytes:
         """The next bytes; empty at the end."""
@@ -182,7 +184,6 @@ class Connection:
         Two clocks are used: one stands still while a virtual machine is frozen, and the other can be set.
         """
         self._monotonic, self._wall = time.monotonic(), time.time()
-        self._limit_time = -1.0
 
     def is_stale(self) -> bool:
         """Whether the server has closed the idle connection, or may have done so after that time.
@@ -263,15 +264,12 @@ class _ResponseReader:
             buffer += self._receive_or_fail()
         self._buffer = buffer[end + (2 if buffer[end + 1] == _LF else 3) :]
         status_line, *lines = buffer[:end].decode("latin-1").split("\n")
-        match = _STATUS_LINE.match(status_line)
-        if match is None:
-            raise ValueError("the reply does not begin with a status of HTTP/1")
-        version, status, reason = match.groups()
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
-        return int(status), version, reason, headers
+        status, version, reason = _status_of(status_line)
+        if not lines:
+            return status, version, reason, {}
+        names, _, values = zip(*map(_PARTED, lines))  # noqa: B905  # each has three parts
+        headers = dict(zip(map(str.lower, names), map(str.strip, values)))  # noqa: B905  # `strict` takes longer
+        return status, version, reason, headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
         """The body as it was sent, and whether its end was marked, so that the connection can be used again."""
@@ -352,6 +350,17 @@ class _ResponseReader:
 
 _LF: Final = ord("\n")
 _STATUS_LINE: Final = re.compile(r"(HTTP/1\.[^ ]*) ([1-9][0-9]{2})(.*)")
+_PARTED: Final = methodcaller("partition", ":")
+
+
+@lru_cache(maxsize=64)
+def _status_of(line: str) -> tuple[int, str, str]:
+    """The status, the version and the reason of the first line of a reply. Nearly all replies have the same line."""
+    match = _STATUS_LINE.match(line)
+    if match is None:
+        raise ValueError("the reply does not begin with a status of HTTP/1")
+    version, status, reason = match.groups()
+    return int(status), version, reason
 
 
 def _end_of_head(buffer: bytes) -> int:
