@@ -424,6 +424,7 @@ def _update_loaded(
     stored_item = loaded_of(instance)
     missing = {} if stored_item is None else lacking(mapper.schema, stored_item.item, defaults)
     change = SaveChange(mapper, session, subject, instance, condition, {**missing, **changes})
+    change.operation = "update"
     change.stored_item, change.assumed = stored_item, assumed_version
     change.unsaved = [name for name in changed_names(instance, stored_item) if name not in change.changes]
     _conditioned(change)

@@ -554,6 +554,22 @@ def test_creating_over_an_item_and_changing_a_missing_one(docs: Manager) -> None
     assert not Org.find("a")
 
 
+@pytest.mark.parametrize(
+    ("write", "operation"),
+    [
+        (lambda org: org.save({"name": "other"}), "save"),
+        (lambda org: Org.update("acme", name="new", condition={"name": "other"}), "update"),
+        (lambda org: org.delete({"name": "other"}), "delete"),
+    ],
+)
+def test_the_error_of_a_transaction_names_the_operation(manager: Manager, write: Any, operation: str) -> None:
+    org = Org.create(org_id="acme", name="Acme")
+    org.name = "new"
+    with pytest.raises(ConditionalError, match=f"{operation} Org 'acme'"), transaction():
+        write(org)
+    assert Org.find("acme").name == "Acme"
+
+
 @pytest.mark.promise("W2")
 def test_a_lost_reply_is_not_applied_twice(table_name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A transaction whose reply was lost is repeated, and its writes stand once."""
