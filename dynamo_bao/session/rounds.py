@@ -347,13 +347,17 @@ def _warn_of_n_plus_one(round_: Round) -> None:
         unit,
         N_PLUS_ONE,
         f" (in {times} contexts since this was logged last)" if times > 1 else "",
-        round_.remedy or _USUAL_REMEDY,
+        round_.remedy or (_REMEDY_OF_KEYS if unit == "key" else _REMEDY_OF_QUERIES),
         extra=log_fields(request.operation, request.tables, N_PLUS_ONE, round_.seconds, count=times),
     )
 
 
-_USUAL_REMEDY = (
+_REMEDY_OF_KEYS = (
     "Find them all before looking at the first, or load relations with load_related=True or by name."
+)
+_REMEDY_OF_QUERIES = (
+    "Make all queries before reading the first, or read children by their relation, such as "
+    "author.books.where(…): it is fetched for all authors at once."
 )
 
 

@@ -71,7 +71,7 @@ def _failure_text(lines: Mapping[Any, int]) -> str:
     return (
         f"N+1: one key or query at a time was fetched by\n{round_trips.described_lines(lines)}\n"
         "Find them all before looking at the first, load relations with load_related=True or load_related_data(), "
-        "or give the marker a higher threshold."
+        "read children by their relation (author.books.where(…)), or give the marker a higher threshold."
     )
 
 

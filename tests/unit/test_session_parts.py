@@ -659,7 +659,7 @@ def test_the_fifth_single_fetch_of_a_line_is_told_once(caplog: pytest.LogCapture
         other = Rounds(Stats())
         for _ in range(5):
             round_trip(other, "queries")
-    assert "has fetched one query at a time, 5 times so far. Find" in caplog.messages[1]
+    assert "has fetched one query at a time, 5 times so far. Make all queries" in caplog.messages[1]
 
 
 def test_a_round_has_the_figures_of_its_requests() -> None:
