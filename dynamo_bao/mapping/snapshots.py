@@ -15,6 +15,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import ABSENT, SCALARS, is_same, loaded_value
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.runtime.records import frozen
 
 
@@ -172,6 +173,23 @@ def form_of(field: Field, value: object) -> AttributeValue | None:
     """The stored form of a field's value. None if nothing is stored."""
     form: Any = None if value is None else field.to_dynamo(value)
     return {"S": form} if isinstance(form, str) else form
+
+
+def is_stored_as(field: Field, value: object, form: AttributeValue | None) -> bool:
+    """Whether a stored form is one of a value. A field may encode one value differently each time.
+
+    A value that its field refuses has no form.
+    """
+    try:
+        current_form = form_of(field, field.accept(value))
+        if same_stored(current_form, form):
+            return True
+        if current_form is None or form is None:
+            return False
+        return bool(field.from_dynamo(current_form) == field.from_dynamo(form))
+    except Exception as error:
+        require_data_error(error)
+        return False
 
 
 def remembered(

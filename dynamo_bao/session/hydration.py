@@ -17,7 +17,13 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import ABSENT, STATE, loaded_value
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import NOTHING_LOCAL, HandedOutValues, form_of, remembered
+from dynamo_bao.mapping.snapshots import (
+    NOTHING_LOCAL,
+    HandedOutValues,
+    form_of,
+    is_stored_as,
+    remembered,
+)
 from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.state import (
@@ -324,31 +330,44 @@ def mark_created(
 
 
 def _read_documents(state: State, schema: Schema, values: dict[str, object], item: Item) -> None:
-    """Decodes the fields whose decoded value may differ from the value that was stored."""
+    """Decodes the fields whose decoded value may differ from the value that was stored.
+
+    A value that the program has changed since then stays.
+    """
     for field in schema.documents:
         stored = item.get(field.attribute)
         if stored is None:
-            _assign_if_changed(values, field, field.missing_value())
-            continue
-        try:
-            _assign_if_changed(values, field, field.from_dynamo(stored))
-        except Exception as error:  # the item is stored, even if the field cannot read its own value
-            require_data_error(error)
-            state.bad = {**(state.bad or {}), field.name: stored}
-            del values[field.name]
+            value = field.missing_value()
+        else:
+            try:
+                value = field.from_dynamo(stored)
+            except Exception as error:  # the item is stored, even if the field cannot read its own value
+                require_data_error(error)
+                state.bad = {**(state.bad or {}), field.name: stored}
+                del values[field.name]
+                continue
+        current = values.get(field.name, ABSENT)
+        if current is ABSENT or (
+            not _is_equal(field, current, value) and is_stored_as(field, current, stored)
+        ):
+            values[field.name] = value
 
 
 def _assign_if_changed(values: dict[str, object], field: Field, value: object) -> None:
-    """Replaces the value of a field, unless both values have one type and are equal, or are stored equally."""
-    current = values.get(field.name, ABSENT)
+    """Replaces the value of a field, unless it is equal."""
+    if not _is_equal(field, values.get(field.name, ABSENT), value):
+        values[field.name] = value
+
+
+def _is_equal(field: Field, current: object, value: object) -> bool:
+    """Whether two values of a field have one type and are equal, or are stored equally."""
     if type(current) is type(value):
         if current == value:
-            return
+            return True
         if hasattr(current, "__dict__") or hasattr(current, "__slots__"):  # the class may not define equality
             with suppress(ValueError, TypeError):
-                if same_stored(form_of(field, current), form_of(field, value)):
-                    return
-    values[field.name] = value
+                return same_stored(form_of(field, current), form_of(field, value))
+    return False
 
 
 def _record_item(

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dynamo_bao.dynamodb.document_diff import edited, same_stored
+from dynamo_bao.dynamodb.document_diff import edited
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import DataFormatError, ValidationError, message_of
+from dynamo_bao.errors import DataFormatError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import ABSENT, STATE
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import BLIND, HandedOutValue, LoadedSnapshot, StoredItem, form_of
+from dynamo_bao.mapping.snapshots import (
+    BLIND,
+    HandedOutValue,
+    LoadedSnapshot,
+    StoredItem,
+    form_of,
+    is_stored_as,
+)
 from dynamo_bao.session.state import LOADED, Instance, State, instance_dict, is_new_set, keep_handed
 from dynamo_bao.writes.document_changes import Parts, left_by
 from dynamo_bao.writes.plans import RELATIVE_KINDS, CounterDelta, SetDelta
@@ -83,16 +90,9 @@ def changed_since(
         else:
             before = value_before(field, loaded) if type(change) in RELATIVE_KINDS else None
             written = form_of(field, absolute(field, change, before))
-        if not _is_stored_as(field, values.get(name), written):
+        if not is_stored_as(field, values.get(name), written):
             since[name] = BLIND if is_new_set(instance, name) else HandedOutValue(written, written)
     return since
-
-
-def _is_stored_as(field: Field, value: object, form: AttributeValue | None) -> bool:
-    try:
-        return same_stored(form_of(field, field.accept(value)), form)
-    except (ValidationError, TypeError):  # a wrong value, which the next save will refuse
-        return False
 
 
 def _document_after(

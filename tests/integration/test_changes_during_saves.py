@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from dynamo_bao import (
     CounterField,
+    JsonField,
     ListField,
     Manager,
     MapField,
@@ -21,6 +23,7 @@ from dynamo_bao import (
     VersionField,
     init_models,
     run_with_batch_context,
+    transaction,
 )
 
 
@@ -42,10 +45,32 @@ class Versioned(Draft, prefix="cdv", name="CdsVersioned"):
     modified_at: datetime = ModifiedDateField()
 
 
+class SealedField(JsonField):
+    """Encodes one value differently each time, as encryption does."""
+
+    def to_dynamo(self, value: object) -> Any:
+        form: Any = super().to_dynamo(value)
+        return {"L": [{"N": str(next(NUMBERS))}, form if isinstance(form, dict) else {"S": form}]}
+
+    def from_dynamo(self, value: Any) -> object:
+        return super().from_dynamo(value["L"][1])
+
+
+NUMBERS = itertools.count()
+
+
+class Letter(Model, prefix="cdl", name="CdsLetter"):
+    letter_id: str = StringField()
+    content: Any = SealedField()
+    note: str = StringField(default="a note")
+
+    primary_key = PrimaryKey("letter_id")
+
+
 @pytest.fixture
 def drafts(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
     """A table for drafts."""
-    with init_models(models=[Draft, Versioned], table_name=ready_table, **connection) as manager:
+    with init_models(models=[Draft, Versioned, Letter], table_name=ready_table, **connection) as manager:
         yield manager
 
 
@@ -59,13 +84,29 @@ def committed(draft: Draft) -> None:
         session.commit()
 
 
-def during_the_next_update(manager: Manager, change: Callable[[], object]) -> None:
-    """Has a change made after DynamoDB has answered the next update, and before the library looks at the reply."""
+def committed_among_others(draft: Draft) -> None:
+    with run_with_batch_context() as session:
+        for number in range(3):
+            session.add(type(draft)(draft_id=f"other {number}"))
+        session.add(draft)
+        session.commit()
+
+
+def written_in_a_transaction(draft: Draft) -> None:
+    with transaction():
+        draft.save()
+
+
+WRITES = ("PutItem", "UpdateItem", "BatchWriteItem", "TransactWriteItems")
+
+
+def during_the_next_write(manager: Manager, change: Callable[[], object]) -> None:
+    """Has a change made after DynamoDB has answered the next write, and before the library looks at the reply."""
     changes = [change]
 
     @manager.on_request
     def change_once(sent: Any) -> None:
-        if sent.operation == "UpdateItem" and changes:
+        if sent.operation in WRITES and changes:
             changes.pop()()
 
 
@@ -85,6 +126,7 @@ LATER: dict[str, tuple[Callable[[Draft], object], dict[str, object]]] = {
     "the same field, as it was": (lambda draft: setattr(draft, "title", "a title"), {"title": "a title"}),
     "another field": (lambda draft: setattr(draft, "author", "later"), {"author": "later"}),
     "a list in place": (lambda draft: draft.lines.append("later"), {"lines": ["later"]}),
+    "a map in place": (lambda draft: draft.places.update(a="later"), {"places": {"a": "later"}}),
     "a set in place": (lambda draft: draft.tags.add("later"), {"tags": {"later"}}),
     "another set": (lambda draft: setattr(draft, "tags", {"new"}), {"tags": {"new"}}),
     "a counter": (lambda draft: setattr(draft, "reads", draft.reads + 5), {"reads": 6}),
@@ -103,7 +145,7 @@ def test_a_change_during_a_save_is_saved_next(
     if not is_alone:
         write_note_elsewhere(drafts, draft)
     draft.title, draft.reads = "first", 1
-    during_the_next_update(drafts, lambda: change(draft))
+    during_the_next_write(drafts, lambda: change(draft))
     write(draft)
     assert draft.changes() == changes
     draft.save()
@@ -115,6 +157,23 @@ def test_a_change_during_a_save_is_saved_next(
     } | changes
     assert {name: getattr(stored, name) for name in expected} == expected
     assert {name: getattr(draft, name) for name in expected} == expected and not draft.has_changes()
+
+
+@pytest.mark.parametrize("later", LATER)
+@pytest.mark.parametrize("write", [saved, committed, committed_among_others, written_in_a_transaction])
+@pytest.mark.parametrize("model", [Draft, Versioned])
+def test_a_change_during_a_creation_is_saved_next(
+    drafts: Manager, model: type[Draft], write: Callable[[Draft], None], later: str
+) -> None:
+    change, changes = LATER[later]
+    draft = model(draft_id="d", title="first", reads=1)
+    during_the_next_write(drafts, lambda: change(draft))
+    write(draft)
+    assert draft.changes() == changes
+    draft.save()
+    stored = model.find("d")
+    expected = {"title": "first", "reads": 1} | changes
+    assert {name: getattr(stored, name) for name in expected} == expected and not draft.has_changes()
 
 
 @pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "beside another program"])
@@ -132,7 +191,7 @@ def test_a_change_inside_a_document_that_is_being_saved_is_saved_next(
         draft.lines.append("three")
         draft.places.update(a="x", e="f")
 
-    during_the_next_update(drafts, change)
+    during_the_next_write(drafts, change)
     write(draft)
     expected = {"lines": ["one", "two", "three"], "places": {"a": "x", "c": "d", "e": "f"}}
     assert draft.changes() == expected
@@ -151,7 +210,7 @@ def test_a_change_during_the_save_of_an_object_that_was_never_read_is_saved_next
     with run_with_batch_context():
         draft = Draft.find("d")
         draft.title = "first"
-        during_the_next_update(drafts, lambda: setattr(draft, name, "later"))
+        during_the_next_write(drafts, lambda: setattr(draft, name, "later"))
         draft.save()
         assert getattr(draft, name) == "later" and draft.note == "a note"
         draft.save()
@@ -175,3 +234,19 @@ def test_what_others_counted_before_a_save_is_no_change_during_it(drafts: Manage
         assert (draft.reads, draft.tags, draft.changes()) == (5, {"red", "green"}, {})
         draft.save()
         assert Draft.find("d", bypass_cache=True).reads == 5
+
+
+@pytest.mark.parametrize("content", ["two", {"pages": [1]}, ["a", {"b": None}]], ids=str)
+def test_a_value_that_is_encoded_differently_each_time_is_no_change(drafts: Manager, content: object) -> None:
+    letter = Letter(letter_id="l", content=content)
+    letter.save()
+    assert not letter.has_changes()
+    letter.content = ["new", content]
+    letter.save()
+    assert not letter.has_changes()
+    letter.content = content
+    with run_with_batch_context() as session:
+        session.add(letter)
+        session.commit()
+    assert not letter.has_changes()
+    assert letter.content == Letter.find("l").content == content
