@@ -42,8 +42,8 @@ def is_alike(value: Any, other: Any) -> bool:
     kind = type(value)
     if value is other or kind is not type(other):
         return value is other
-    if kind is dict:
-        return list(value) == list(other) and all(map(is_alike, value.values(), other.values()))
+    if kind is dict:  # copies of the members, because another thread may add some
+        return list(value) == list(other) and all(map(is_alike, list(value.values()), list(other.values())))
     if kind is list:
         return len(value) == len(other) and all(map(is_alike, value, other))
     if kind in (float, Decimal):

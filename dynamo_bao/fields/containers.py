@@ -145,7 +145,7 @@ class MapField(TypedField):
         if self.element is None:
             return super().normalise(value)
         accept, accepted = self.element.accept, {}
-        for name, part in value.items():
+        for name, part in tuple(value.items()):  # another thread may add members
             checked = checked_name(name if self.key is None else self.key.accept(name))
             try:
                 accepted[checked] = accept(part)

@@ -253,6 +253,13 @@ def is_same(value: object, other: object) -> bool:
     return kind is type(other) and (bool(value == other) if kind in SCALARS else is_alike(value, other))
 
 
+def is_converted(value: object, accepted: object) -> bool:
+    """Whether accepting a value has made another one of it. If not, the program keeps its own list, map or set."""
+    if isinstance(accepted, set):
+        return type(value) is not type(accepted) or value != accepted
+    return not is_same(value, accepted)
+
+
 def row_attributes(fields: Iterable[Field]) -> dict[str, str | None]:
     """The attributes of some fields, each with the type of its values in a row. None means any type."""
     return {field.attribute: _type_of(field) for field in fields}
@@ -348,9 +355,14 @@ def compile_store(model: str, fields: Collection[Field]) -> Store:
 
     The function returns the item without its keys. If a value fails the fast check, or the item may be too large, it
     returns None and changes nothing. The slow way then raises the errors.
-    A value that its field accepts in another form is replaced in `values`.
+    A value that its field has converted is replaced in `values`.
     """
-    names = {**NAMES, "_ValidationError": ValidationError, "_is_small": is_small}
+    names = {
+        **NAMES,
+        "_ValidationError": ValidationError,
+        "_is_small": is_small,
+        "_is_converted": is_converted,
+    }
     reads, checks, accept_lines, write_back_lines, optional_lines = (
         [],
         [],
@@ -367,14 +379,15 @@ def compile_store(model: str, fields: Collection[Field]) -> Store:
         else:
             names[f"accept{number}"] = field.accept
             accept_lines.append(f"        {v} = accept{number}({v})")
-            write_back_lines.append(f"    values[{field.name!r}] = {v}")
+            of = f"values[{field.name!r}]"
+            write_back_lines.append(f"    if _is_converted({of}, {v}): {of} = {v}")
         value = _encoded(field, number, names, v)
-        is_converted = check is None or value.startswith(f"f{number}(")
-        if is_converted or field.nullable or field.empty_expr is not None:
+        is_called = check is None or value.startswith(f"f{number}(")
+        if is_called or field.nullable or field.empty_expr is not None:
             optional_lines += _put_lines(field, number, names, v)
         else:
             fixed_members.append(f"{field.attribute!r}: {value}")
-        lengths.append(None if is_converted else _max_length_expr(field, v))
+        lengths.append(None if is_called else _max_length_expr(field, v))
     small_expr, measure_lines = _size_check(fields, lengths)
     lines = ["def store(values):", "    try:", *reads]
     lines += [f"        if not ({' and '.join([*checks, small_expr])}): return None", *accept_lines]

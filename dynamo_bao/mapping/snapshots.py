@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +15,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import ABSENT, SCALARS, is_same, loaded_value
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.runtime.foreign_errors import require_data_error
+from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.records import frozen
 
 
@@ -130,6 +130,11 @@ class LoadedSnapshot(StoredItem):
                 differing[name] = value
         return differing
 
+    @property
+    def handed_names(self) -> Collection[str]:
+        """The fields of which the program got another value than decoding the item gives."""
+        return (self._handed or {}).keys()
+
     def handed_out(self, name: str) -> HandedOutValue:
         """The value of a field that the program got, in encoded form, and the stored attribute."""
         handed_value = (self._handed or {}).get(name)
@@ -162,6 +167,10 @@ class LoadedSnapshot(StoredItem):
                 loaded_form = form_of(field, before)
             if same_stored(form_of(field, accepted_value), loaded_form):
                 return False
+        except RuntimeError as error:  # another thread is changing it
+            if is_from_signal(error):
+                raise
+            return True
         except (ValidationError, TypeError):
             # A wrong value is a change, and the save will refuse it. If it was stored like that, it is no change.
             return type(value) is not type(before) or bool(value != before)
@@ -178,7 +187,7 @@ def form_of(field: Field, value: object) -> AttributeValue | None:
 def is_stored_as(field: Field, value: object, form: AttributeValue | None) -> bool:
     """Whether a stored form is one of a value. A field may encode one value differently each time.
 
-    A value that its field refuses has no form.
+    A value has no form if its field refuses it, or if another thread is changing it.
     """
     try:
         current_form = form_of(field, field.accept(value))
@@ -188,7 +197,8 @@ def is_stored_as(field: Field, value: object, form: AttributeValue | None) -> bo
             return False
         return bool(field.from_dynamo(current_form) == field.from_dynamo(form))
     except Exception as error:
-        require_data_error(error)
+        if is_from_signal(error):
+            raise
         return False
 
 

@@ -348,18 +348,18 @@ def _read_documents(state: State, schema: Schema, values: dict[str, object], ite
                 continue
         current = values.get(field.name, ABSENT)
         if current is ABSENT or (
-            not _is_equal(field, current, value) and is_stored_as(field, current, stored)
+            not is_equal(field, current, value) and is_stored_as(field, current, stored)
         ):
             values[field.name] = value
 
 
 def _assign_if_changed(values: dict[str, object], field: Field, value: object) -> None:
     """Replaces the value of a field, unless it is equal."""
-    if not _is_equal(field, values.get(field.name, ABSENT), value):
+    if not is_equal(field, values.get(field.name, ABSENT), value):
         values[field.name] = value
 
 
-def _is_equal(field: Field, current: object, value: object) -> bool:
+def is_equal(field: Field, current: object, value: object) -> bool:
     """Whether two values of a field have one type and are equal, or are stored equally."""
     if type(current) is type(value):
         if current == value:

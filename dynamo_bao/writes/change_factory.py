@@ -27,7 +27,7 @@ from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
-from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.codec import STATE, is_converted
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import row_type_of_one
 from dynamo_bao.mapping.schema import Schema
@@ -139,7 +139,8 @@ def creation_in(
     schema, values = mapper.schema, instance_dict(instance)
     stored = schema.store(values)
     if stored is None:
-        values.update(schema.accept_all(values))
+        accepted = schema.accept_all(values)
+        _convert(values, {name: values.get(name) for name in accepted}, accepted)
     identity = schema.keys.from_values(tenant, values)
     subject: ItemRef = new_namedtuple(ItemRef, (schema, tenant, identity))
     earlier = session._instances.get(mapper, identity.key) if session is not None else None
@@ -285,19 +286,43 @@ def _differences(
     loaded: LoadedSnapshot | None,
     accepted: Mapping[str, object],
 ) -> dict[str, object]:
-    """`_changes`, with values that are still to be accepted and compared. The instance gets the accepted values."""
+    """`_changes`, with values that are still to be accepted and compared."""
     values = instance_dict(instance)
-    if len(accepted) < len(names):
-        accepted = {**accepted, **schema.accept_all(values, [name for name in names if name not in accepted])}
+    originals = {name: values.get(name) for name in names}
+    missing = [
+        name
+        for name, original in originals.items()
+        if name not in accepted or is_converted(original, accepted[name])
+    ]
+    if missing:
+        accepted = {**accepted, **schema.accept_all(originals, missing)}
+    _convert(values, originals, accepted)
     changes: dict[str, object] = {}
     for name in names:
         value = accepted[name]
-        if not isinstance(value, set) or values[name] != value:
-            values[name] = value
         if loaded is not None and name in schema.compared_names:
             value = _difference(instance, schema.fields[name], value, loaded)
         changes[name] = value
     return changes
+
+
+def _convert(
+    values: dict[str, object], originals: Mapping[str, object], accepted: Mapping[str, object]
+) -> None:
+    """Gives an instance the values that accepting has converted.
+
+    Other lists, maps and sets stay the objects that the program has, and what another thread has assigned meanwhile
+    stays too.
+
+    Args:
+        values: the ``__dict__`` of the instance.
+        originals: the values before, by field name.
+        accepted: the accepted values.
+    """
+    for name, original in originals.items():
+        value = accepted[name]
+        if is_converted(original, value) and values.get(name) is original:
+            values[name] = value
 
 
 def _difference(instance: Instance, field: Field, value: Any, loaded: LoadedSnapshot) -> object:

@@ -58,7 +58,7 @@ from dynamo_bao.session.state import (
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.writes.actions import NOTHING_ASSUMED, STORED, Action, Assumed, WritePlan
 from dynamo_bao.writes.document_changes import Parts
-from dynamo_bao.writes.effects import applied, changed_since, is_relative
+from dynamo_bao.writes.effects import applied, is_relative, is_uncertain, merge_plan
 from dynamo_bao.writes.executor import VERSIONS
 from dynamo_bao.writes.plans import (
     RELATIVE_KINDS,
@@ -375,14 +375,18 @@ class SaveChange(Change):
             stored = applied(self.subject.schema, state_of(self.instance).dict_item(), self.changes)
         if stored is None:
             unload(self.instance, consistent=True, keep_changes=False)
-        elif stored is self._expected and self.is_plain:
+        elif self._is_expected(stored) and self.is_plain:
             merge_item(self.instance, stored, names=())  # all values stay, also those assigned meanwhile
         else:
-            names = self._differing() if stored is self._expected else None
-            local = changed_since(self.instance, self.stored_item, self.changes, self._expected)
+            names, local = merge_plan(self.instance, self.stored_item, self.changes, self._expected, stored)
             merge_item(self.instance, stored, local, names)
         self._update_session()
         return self.instance
+
+    def _is_expected(self, stored: ReplyItem) -> bool:
+        """Whether the stored item is the expected one, and no other write has updated the instance meanwhile."""
+        loaded, current_item = self.stored_item, instance_dict(self.instance)[STATE].raw_item
+        return stored is self._expected and loaded is not None and current_item is loaded.item
 
     def _update_session(self) -> None:
         """Keeps the instance in its session, and expires the item in another one."""
@@ -429,7 +433,7 @@ class SaveChange(Change):
 
     def on_commit(self) -> None:
         state: State = instance_dict(self.instance)[STATE]
-        if not self.is_plain and state.status is LOADED and any(map(is_relative, self.changes.values())):
+        if not self.is_plain and state.status is LOADED and any(map(is_uncertain, self.changes.values())):
             unload(self.instance, consistent=True, keep_changes=True)
         session = self.session
         if session is not None and state.session is not session:

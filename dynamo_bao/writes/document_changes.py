@@ -96,6 +96,11 @@ class Parts:
         """Whether the result depends on the stored value."""
         return any(edit.is_relative for edit in self.edits)
 
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the result depends on a stored value that no condition fixes."""
+        return any(edit.is_relative and edit.expected is ANY_VALUE for edit in self.edits)
+
     def conditioned(self, stored: AttributeValue | None) -> Parts:
         """The same change, on condition that every part it sets or removes is stored as it was read."""
         edits = [

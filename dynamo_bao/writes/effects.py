@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dynamo_bao.dynamodb.document_diff import edited
+from dynamo_bao.dynamodb.document_diff import edited, same_stored
+from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import DataFormatError, message_of
 from dynamo_bao.fields.base import Field
-from dynamo_bao.mapping.codec import ABSENT, STATE
+from dynamo_bao.mapping.codec import ABSENT, STATE, loaded_value
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import (
     BLIND,
@@ -19,7 +20,16 @@ from dynamo_bao.mapping.snapshots import (
     form_of,
     is_stored_as,
 )
-from dynamo_bao.session.state import LOADED, Instance, State, instance_dict, is_new_set, keep_handed
+from dynamo_bao.session.hydration import is_equal
+from dynamo_bao.session.state import (
+    LOADED,
+    Instance,
+    State,
+    changed_names,
+    instance_dict,
+    is_new_set,
+    keep_handed,
+)
 from dynamo_bao.writes.document_changes import Parts, left_by
 from dynamo_bao.writes.plans import RELATIVE_KINDS, CounterDelta, SetDelta
 
@@ -60,39 +70,82 @@ def value_before(field: Field, loaded: LoadedSnapshot) -> Any:
     return field.missing_value() if handed.form is None else field.from_dynamo(handed.form)
 
 
-def changed_since(
-    instance: Instance, loaded: StoredItem | None, changes: Mapping[str, object], expected: Item | None
-) -> dict[str, HandedOutValue]:
-    """The fields that the program has changed while a save was under way, with the values that it had before.
+def merge_plan(
+    instance: Instance,
+    loaded: StoredItem | None,
+    changes: Mapping[str, object],
+    expected: Item | None,
+    stored: ReplyItem,
+) -> tuple[list[str] | None, dict[str, HandedOutValue]]:
+    """What the result of a save changes in its instance. What the program has changed since the save began stays.
 
     Args:
-        instance: the saved instance.
-        loaded: what it was loaded from when the save began; None if it was not.
+        loaded: what the instance was loaded from when the save began; None if it was not.
         changes: the changes of the save.
         expected: the item that was computed before the save was sent; None if it was not.
+        stored: the item after the save.
+
+    Returns:
+        The fields that get the stored value, None for all that differ; and the fields that keep their value, with the
+        value that the program had before.
     """
     values = instance_dict(instance)
     state: State = values[STATE]
     if not isinstance(loaded, LoadedSnapshot) or state.status is not LOADED:
         names = state.assigned or ()
-        return {name: BLIND for name in names if values.get(name) is not changes.get(name, ABSENT)}
+        return None, {name: BLIND for name in names if values.get(name) is not changes.get(name, ABSENT)}
+    if state.raw_item is not loaded.item or not isinstance(
+        stored, dict
+    ):  # another write has updated it meanwhile
+        return None, keep_handed(instance, changed_names(instance))
     assert state.mapper is not None
-    fields = state.mapper.schema.fields
-    since = keep_handed(instance, [name for name in loaded.changed(values) if name not in changes])
-    for name, change in changes.items():
-        field = fields[name]
-        if field.auto_update:
-            continue  # the save made the value
-        if type(change) is Parts:
-            written = change.after
-        elif expected is not None:
-            written = expected.get(field.attribute)
+    schema = state.mapper.schema
+    local = {
+        name: BLIND
+        for name in schema.set_names
+        if values.get(name) is not changes.get(name, ABSENT) and is_new_set(instance, name)
+    }
+    differing = [
+        name
+        for name, field in schema.changeable.items()
+        if name not in changes
+        and (name in loaded.handed_names or stored.get(field.attribute) != loaded.item.get(field.attribute))
+    ]
+    if differing:
+        local.update(keep_handed(instance, set(loaded.changed(values)).intersection(differing)))
+    for name in changes.keys() - local.keys():
+        field, value = schema.fields[name], values.get(name, ABSENT)
+        written = _written(field, changes[name], loaded, expected)
+        if field.auto_update:  # the save made the value
+            differing.append(name)
+        elif same_stored(stored.get(field.attribute), written):
+            if name in schema.document_names and _is_read_otherwise(field, value, stored):
+                differing.append(name)
+        elif is_stored_as(field, value, written):
+            differing.append(name)
         else:
-            before = value_before(field, loaded) if type(change) in RELATIVE_KINDS else None
-            written = form_of(field, absolute(field, change, before))
-        if not is_stored_as(field, values.get(name), written):
-            since[name] = BLIND if is_new_set(instance, name) else HandedOutValue(written, written)
-    return since
+            local[name] = HandedOutValue(written, written)
+    return [name for name in differing if name not in local], local
+
+
+def _is_read_otherwise(field: Field, value: object, stored: Item) -> bool:
+    """Whether a value has its stored form, from which another value is read, such as a list for a tuple."""
+    form = stored.get(field.attribute)
+    if form is None or not is_stored_as(field, value, form):
+        return False
+    return not is_equal(field, value, loaded_value(field, stored))
+
+
+def _written(
+    field: Field, change: Any, loaded: LoadedSnapshot, expected: Item | None
+) -> AttributeValue | None:
+    """The form of the value that the program had when the save began."""
+    if type(change) is Parts:
+        return change.after
+    if expected is not None:
+        return expected.get(field.attribute)
+    before = value_before(field, loaded) if type(change) in RELATIVE_KINDS else None
+    return form_of(field, absolute(field, change, before))
 
 
 def _document_after(
@@ -112,6 +165,11 @@ def _document_after(
 def is_relative(change: Any) -> bool:
     """Whether the result of a change depends on the stored value."""
     return isinstance(change, (CounterDelta, SetDelta)) or (isinstance(change, Parts) and change.is_relative)
+
+
+def is_uncertain(change: Any) -> bool:
+    """Whether only DynamoDB knows the result of a change that no condition fixes."""
+    return isinstance(change, (CounterDelta, SetDelta)) or (isinstance(change, Parts) and change.is_uncertain)
 
 
 def absolute(field: Field, change: Any, before: Any) -> object:

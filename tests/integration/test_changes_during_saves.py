@@ -236,6 +236,35 @@ def test_what_others_counted_before_a_save_is_no_change_during_it(drafts: Manage
         assert Draft.find("d", bypass_cache=True).reads == 5
 
 
+def test_a_change_that_was_taken_back_is_none_after_others_have_counted(drafts: Manager) -> None:
+    """The object has the sum after its next save, and the save after that sends nothing."""
+    Draft.create(draft_id="d")
+    with run_with_batch_context():
+        draft = Draft.find("d")
+        draft.reads += 5
+        Draft.increment("d", reads=4)
+        draft.reads -= 5
+        draft.title = "new"
+        draft.save()
+        assert (draft.reads, draft.changes()) == (4, {})
+        draft.save()
+        assert Draft.find("d", bypass_cache=True).reads == 4
+
+
+def test_a_save_leaves_the_program_its_own_lists_and_maps(drafts: Manager) -> None:
+    """What is added later to a list that the program got before is saved too."""
+    draft = Draft.create(draft_id="d")
+    lines, places, tags = draft.lines, draft.places, draft.tags
+    for name in ("one", "two"):
+        lines.append(name)
+        places[name] = name
+        tags.add(name)
+        draft.save()
+    assert draft.lines is lines and draft.places is places and draft.tags is tags
+    stored = Draft.find("d")
+    assert (stored.lines, stored.places, stored.tags) == (lines, places, tags) and len(lines) == 2
+
+
 @pytest.mark.parametrize("content", ["two", {"pages": [1]}, ["a", {"b": None}]], ids=str)
 def test_a_value_that_is_encoded_differently_each_time_is_no_change(drafts: Manager, content: object) -> None:
     letter = Letter(letter_id="l", content=content)
