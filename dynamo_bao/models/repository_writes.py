@@ -144,16 +144,23 @@ class RepositoryWrites(Generic[M]):
             if instance_dict(instance)[STATE].status is _TRANSIENT:
                 write_side.carry_out(self._creation(instance, condition, "save"))
                 return instance
-            saving = self._hooked_saving if has_hooks(self._probe) else write_side.saving_of
-            change = saving(instance, condition, force_reindex)
-            if change is not None:
-                write_side.carry_out(change)
+            hooked = has_hooks(self._probe)
+            after_hook = self._before_saving(instance, condition, force_reindex) if hooked else None
+            write_side.save_changes(instance, condition, force_reindex, after_hook)
         return instance
 
-    def _hooked_saving(
+    def _hooked_saving(self, instance: M) -> write_side.SaveChange | None:
+        """The change of a save in a commit, with the hooks of the model around it."""
+        after_hook = self._before_saving(instance, None, False)
+        change = write_side.saving_of(instance, None, False)
+        if change is not None:
+            change.add_after_hook(after_hook)
+        return change
+
+    def _before_saving(
         self, instance: M, condition: write_side.ConditionLike, force_reindex: bool
-    ) -> write_side.SaveChange | None:
-        """The change of a save, with the hooks of the model around it."""
+    ) -> Callable[[Any], object]:
+        """Runs the hooks before the save of an instance that is not new, and returns the one after it."""
         options = {
             "is_new": False,
             "condition": condition,
@@ -163,10 +170,7 @@ class RepositoryWrites(Generic[M]):
         if state_of(instance).status in (Status.LOADED, Status.PENDING):
             changes = {name: instance.__dict__[name] for name in changed_names(instance)}
             self._before_save(instance, changes, options)
-        change = write_side.saving_of(instance, condition, force_reindex)
-        if change is not None:
-            change.add_after_hook(lambda saved: run(self.model, "after_save", saved, options, saved))
-        return change
+        return lambda saved: run(self.model, "after_save", saved, options, saved)
 
     def update(
         self,
@@ -388,7 +392,7 @@ class RepositoryWrites(Generic[M]):
         state: State = instance_dict(instance)[STATE]
         if state.status is not _TRANSIENT:
             if hooked:
-                return self._hooked_saving(instance, None, False)
+                return self._hooked_saving(instance)
             return write_side.saving_of(instance, None, False, scope if state.session is session else None)
         if not hooked:
             return write_side.creation_for(session, entry)

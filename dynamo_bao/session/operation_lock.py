@@ -32,7 +32,7 @@ class Operation:
 
     def __init__(self, lock: OperationLock) -> None:
         self._lock = lock
-        self.caller: object = _caller()
+        self.caller: object = running_caller()
         self.is_over: bool = False
 
     def __enter__(self) -> None:
@@ -42,7 +42,7 @@ class Operation:
         self._lock.end(self)
 
 
-def _caller() -> object:
+def running_caller() -> object:
     """The thread or greenlet that runs. Tasks of one thread cannot meet inside an operation, which never awaits."""
     greenlet = sys.modules.get("greenlet")
     caller: object = get_ident() if greenlet is None else greenlet.getcurrent()
@@ -157,7 +157,7 @@ class OperationLock:
     def is_held_here(self) -> bool:
         """Whether the running code is inside an operation."""
         running = self._last_turn.operation()
-        return running is not None and not running.is_over and running.caller == _caller()
+        return running is not None and not running.is_over and running.caller == running_caller()
 
     # --- between operations ----------------------------------------------------------------------
 

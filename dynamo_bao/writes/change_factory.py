@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -35,6 +35,7 @@ from dynamo_bao.mapping.snapshots import HandedOutValue, LoadedSnapshot, StoredI
 from dynamo_bao.session.lazy import not_stored_yet, require_present, require_readable
 from dynamo_bao.session.requests import send
 from dynamo_bao.session.scope import (
+    UNSHARED,
     check_tenant,
     current_transaction,
     resolve_scope,
@@ -80,6 +81,7 @@ from dynamo_bao.writes.plans import (
     needs_known,
     needs_source,
 )
+from dynamo_bao.writes.save_turns import SaveTurn
 
 ConditionLike = Mapping[str, object] | Condition | None
 """A condition as callers give it: a dict, an expression, or none."""
@@ -176,6 +178,32 @@ def creation_for(session: Session, entry: PendingWrite) -> CreateChange:
 
 
 # --- save -------------------------------------------------------------------------------------------
+
+
+def save_changes(
+    instance: Instance,
+    condition: ConditionLike,
+    force_reindex: bool,
+    after_hook: Callable[[Any], object] | None = None,
+) -> None:
+    """Saves the changes of an instance that is not new, or adds them to the transaction around it.
+
+    Args:
+        after_hook: called with the instance after the write, if there is one.
+    """
+    state: State = instance_dict(instance)[STATE]
+    session, transaction = scope = write_scope_of(state, "save")
+    # A session runs one operation at a time, and a transaction only collects.
+    needs_turn = transaction is None and (session is None or state.session is not session)
+    with SaveTurn(state, session) if needs_turn else UNSHARED:
+        change = saving_of(instance, condition, force_reindex, scope)
+        if change is None:
+            return
+        if after_hook is not None:
+            change.add_after_hook(after_hook)
+        result = written(change)
+    if transaction is None:  # a transaction runs the hooks itself
+        change.run_after_hooks(result)
 
 
 def saving_of(
@@ -535,11 +563,20 @@ def _read_stored_item(change: Change) -> StoredItem:
 
 
 def carry_out(change: Change) -> Any:
-    """Writes a change now, or adds it to the transaction around it.
+    """Writes a change now and runs its hooks, or adds it to the transaction around it.
 
     Returns:
         The result of the operation.
     """
+    transaction = change.transaction  # a transaction runs the hooks itself
+    result = written(change)
+    if transaction is None:
+        change.run_after_hooks(result)
+    return result
+
+
+def written(change: Change) -> Any:
+    """`carry_out` without the hooks."""
     if change.transaction is not None:
         return change.transaction.collect(change)
     if change.session is not None:
@@ -557,9 +594,7 @@ def carry_out(change: Change) -> Any:
         raise
     finally:
         invalidate(change.session, (change,))
-    result = change.apply_result(stored)
-    change.run_after_hooks(result)
-    return result
+    return change.apply_result(stored)
 
 
 def note_doubt(change: Change, write: WriteExecution, error: BaseException) -> None:
