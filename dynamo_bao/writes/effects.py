@@ -94,9 +94,8 @@ def merge_plan(
     if not isinstance(loaded, LoadedSnapshot) or state.status is not LOADED:
         names = state.assigned or ()
         return None, {name: BLIND for name in names if values.get(name) is not changes.get(name, ABSENT)}
-    if state.raw_item is not loaded.item or not isinstance(
-        stored, dict
-    ):  # another write has updated it meanwhile
+    if state.raw_item is not loaded.item or not isinstance(stored, dict):
+        # Another write has updated the instance meanwhile.
         return None, keep_handed(instance, changed_names(instance))
     assert state.mapper is not None
     schema = state.mapper.schema
