@@ -57,8 +57,13 @@ from dynamo_bao.session.state import (
 )
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.writes.actions import NOTHING_ASSUMED, STORED, Action, Assumed, WritePlan
-from dynamo_bao.writes.document_changes import Parts
-from dynamo_bao.writes.effects import applied, is_relative, is_uncertain, merge_plan
+from dynamo_bao.writes.effects import (
+    applied,
+    changed_otherwise,
+    is_overtaken,
+    is_uncertain,
+    merge_plan,
+)
 from dynamo_bao.writes.executor import VERSIONS
 from dynamo_bao.writes.plans import (
     RELATIVE_KINDS,
@@ -375,18 +380,16 @@ class SaveChange(Change):
             stored = applied(self.subject.schema, state_of(self.instance).dict_item(), self.changes)
         if stored is None:
             unload(self.instance, consistent=True, keep_changes=False)
-        elif self._is_expected(stored) and self.is_plain:
+        elif is_overtaken(self.instance, self.stored_item):
+            names = changed_otherwise(self.instance, self.stored_item, self.changes, self._expected)
+            unload(self.instance, consistent=True, keep_changes=True, names=names)
+        elif stored is self._expected and self.is_plain:
             merge_item(self.instance, stored, names=())  # all values stay, also those assigned meanwhile
         else:
-            names, local = merge_plan(self.instance, self.stored_item, self.changes, self._expected, stored)
-            merge_item(self.instance, stored, local, names)
+            plan = merge_plan(self.instance, self.stored_item, self.changes, self._expected, stored)
+            merge_item(self.instance, stored, *plan)
         self._update_session()
         return self.instance
-
-    def _is_expected(self, stored: ReplyItem) -> bool:
-        """Whether the stored item is the expected one, and no other write has updated the instance meanwhile."""
-        loaded, current_item = self.stored_item, instance_dict(self.instance)[STATE].raw_item
-        return stored is self._expected and loaded is not None and current_item is loaded.item
 
     def _update_session(self) -> None:
         """Keeps the instance in its session, and expires the item in another one."""
@@ -555,7 +558,7 @@ def _partitions_after(
     if before is None or name not in changes:
         return before
     value = changes[name]
-    if is_relative(value) or isinstance(value, Parts):
+    if type(value) in RELATIVE_KINDS:
         return None
     text = index.partition.text({name: value})
     return before if text is None else (*before, index.pk_text(subject.tenant, text))

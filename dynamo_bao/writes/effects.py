@@ -70,13 +70,39 @@ def value_before(field: Field, loaded: LoadedSnapshot) -> Any:
     return field.missing_value() if handed.form is None else field.from_dynamo(handed.form)
 
 
+def is_overtaken(instance: Instance, loaded: StoredItem | None) -> bool:
+    """Whether another write has updated an instance since a save of it began. Nobody knows which of them is newer."""
+    state: State = instance_dict(instance)[STATE]
+    return state.raw_item is not (None if loaded is None else loaded.item)
+
+
+def changed_otherwise(
+    instance: Instance, loaded: StoredItem | None, changes: Mapping[str, object], expected: Item | None
+) -> list[str]:
+    """The changed fields, without those whose value a save has written. The arguments are those of `merge_plan`."""
+    values, names = instance_dict(instance), changed_names(instance)
+    if not isinstance(loaded, LoadedSnapshot):
+        return [name for name in names if values.get(name) is not changes.get(name, ABSENT)]
+    state: State = values[STATE]
+    assert state.mapper is not None
+    fields = state.mapper.schema.fields
+    return [
+        name
+        for name in names
+        if name not in changes
+        or not is_stored_as(
+            fields[name], values.get(name), _written(fields[name], changes[name], loaded, expected)
+        )
+    ]
+
+
 def merge_plan(
     instance: Instance,
     loaded: StoredItem | None,
     changes: Mapping[str, object],
     expected: Item | None,
     stored: ReplyItem,
-) -> tuple[list[str] | None, dict[str, HandedOutValue]]:
+) -> tuple[dict[str, HandedOutValue], list[str] | None]:
     """What the result of a save changes in its instance. What the program has changed since the save began stays.
 
     Args:
@@ -86,17 +112,16 @@ def merge_plan(
         stored: the item after the save.
 
     Returns:
-        The fields that get the stored value, None for all that differ; and the fields that keep their value, with the
-        value that the program had before.
+        The fields that keep their value, with the value that the program had before; and the fields that get the stored
+        value, None for all that differ.
     """
     values = instance_dict(instance)
     state: State = values[STATE]
     if not isinstance(loaded, LoadedSnapshot) or state.status is not LOADED:
         names = state.assigned or ()
-        return None, {name: BLIND for name in names if values.get(name) is not changes.get(name, ABSENT)}
-    if state.raw_item is not loaded.item or not isinstance(stored, dict):
-        # Another write has updated the instance meanwhile.
-        return None, keep_handed(instance, changed_names(instance))
+        return {name: BLIND for name in names if values.get(name) is not changes.get(name, ABSENT)}, None
+    if not isinstance(stored, dict):
+        return keep_handed(instance, changed_names(instance)), None
     assert state.mapper is not None
     schema = state.mapper.schema
     local = {
@@ -124,7 +149,7 @@ def merge_plan(
             differing.append(name)
         else:
             local[name] = HandedOutValue(written, written)
-    return [name for name in differing if name not in local], local
+    return local, [name for name in differing if name not in local]
 
 
 def _is_read_otherwise(field: Field, value: object, stored: Item) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import (
+    AddMembers,
     CounterField,
     JsonField,
     ListField,
@@ -125,6 +126,7 @@ LATER: dict[str, tuple[Callable[[Draft], object], dict[str, object]]] = {
     "the same field": (lambda draft: setattr(draft, "title", "later"), {"title": "later"}),
     "the same field, as it was": (lambda draft: setattr(draft, "title", "a title"), {"title": "a title"}),
     "another field": (lambda draft: setattr(draft, "author", "later"), {"author": "later"}),
+    "the field of another program": (lambda draft: setattr(draft, "note", "later"), {"note": "later"}),
     "a list in place": (lambda draft: draft.lines.append("later"), {"lines": ["later"]}),
     "a map in place": (lambda draft: draft.places.update(a="later"), {"places": {"a": "later"}}),
     "a set in place": (lambda draft: draft.tags.add("later"), {"tags": {"later"}}),
@@ -157,6 +159,35 @@ def test_a_change_during_a_save_is_saved_next(
     } | changes
     assert {name: getattr(stored, name) for name in expected} == expected
     assert {name: getattr(draft, name) for name in expected} == expected and not draft.has_changes()
+
+
+def test_a_set_that_was_assigned_during_a_save_replaces_the_stored_one(drafts: Manager) -> None:
+    """It is no change of single members."""
+    draft = Draft.create(draft_id="d", tags={"red"})
+    draft.title = "first"
+    during_the_next_write(drafts, lambda: setattr(draft, "tags", {"new"}))
+    draft.save()
+    Draft.update("d", tags=AddMembers({"green"}))
+    draft.save()
+    assert Draft.find("d").tags == draft.tags == {"new"}
+
+
+@pytest.mark.parametrize("was_read", [True, False])
+@pytest.mark.parametrize("name", ["title", "lines"])
+def test_another_write_of_the_object_during_a_save_invents_no_change(
+    drafts: Manager, name: str, was_read: bool
+) -> None:
+    """The object is read again, because nobody knows which of the two replies is newer."""
+    Draft.create(draft_id="d")
+    with run_with_batch_context():
+        draft = Draft.find("d")
+        assert not was_read or draft.reads == 0
+        setattr(draft, name, "first" if name == "title" else ["first"])
+        during_the_next_write(drafts, lambda: Draft.increment("d", reads=4))
+        draft.save()
+        assert (draft.reads, draft.changes()) == (4, {})
+        draft.save()
+        assert Draft.find("d", bypass_cache=True).reads == 4
 
 
 @pytest.mark.parametrize("later", LATER)
