@@ -201,7 +201,7 @@ def save_changes(
             return
         if after_hook is not None:
             change.add_after_hook(after_hook)
-        result = written(change)
+        result = write_or_collect(change)
     if transaction is None:  # a transaction runs the hooks itself
         change.run_after_hooks(result)
 
@@ -569,14 +569,14 @@ def carry_out(change: Change) -> Any:
         The result of the operation.
     """
     transaction = change.transaction  # a transaction runs the hooks itself
-    result = written(change)
+    result = write_or_collect(change)
     if transaction is None:
         change.run_after_hooks(result)
     return result
 
 
-def written(change: Change) -> Any:
-    """`carry_out` without the hooks."""
+def write_or_collect(change: Change) -> Any:
+    """Writes a change now, or adds it to the transaction around it. No hooks run."""
     if change.transaction is not None:
         return change.transaction.collect(change)
     if change.session is not None:
