@@ -255,9 +255,9 @@ def is_same(value: object, other: object) -> bool:
 
 def is_converted(value: object, accepted: object) -> bool:
     """Whether accepting a value has made another one of it. If not, the program keeps its own list, map or set."""
-    if isinstance(accepted, set):
-        return type(value) is not type(accepted) or value != accepted
-    return not is_same(value, accepted)
+    if type(value) is set and type(accepted) is set:
+        return value != accepted
+    return not is_alike(value, accepted)
 
 
 def row_attributes(fields: Iterable[Field]) -> dict[str, str | None]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-from dynamo_bao.dynamodb.document_diff import is_alike
 from dynamo_bao.errors import ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import DocumentField, JsonField
-from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.codec import STATE, is_converted
 from dynamo_bao.mapping.compiler import NAMES, compiled, normalized_expr_of
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, schema_of
 from dynamo_bao.models.constructor import normalize_or_keep
@@ -65,9 +64,7 @@ def held_form(field: Field, value: object) -> Any:
     converted, it stays as it is, and the save refuses it.
     """
     converted = normalize_or_keep(field, value)
-    is_set = type(converted) is set and type(value) is set
-    is_equal = converted == value if is_set else is_alike(converted, value)
-    return value if is_equal else converted
+    return converted if is_converted(value, converted) else value
 
 
 def _checks_of(model: type[Instance], fields: Mapping[str, Field], name: str) -> Checks:
