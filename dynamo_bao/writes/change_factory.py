@@ -316,15 +316,14 @@ def _differences(
 ) -> dict[str, object]:
     """`_changes`, with values that are still to be accepted and compared."""
     values = instance_dict(instance)
-    originals = {name: values.get(name) for name in names}
-    missing = [
-        name
-        for name, original in originals.items()
+    to_accept = {
+        name: original
+        for name, original in zip(names, map(values.get, names), strict=True)
         if name not in accepted or is_converted(original, accepted[name])
-    ]
-    if missing:
-        accepted = {**accepted, **schema.accept_all(originals, missing)}
-    _convert(values, originals, accepted)
+    }
+    if to_accept:
+        accepted = {**accepted, **schema.accept_all(to_accept, to_accept)}
+        _convert(values, to_accept, accepted)
     changes: dict[str, object] = {}
     for name in names:
         value = accepted[name]
