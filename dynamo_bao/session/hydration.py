@@ -11,7 +11,7 @@ from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.items import KeyedItems, ReplyItem, Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
-from dynamo_bao.dynamodb.service import Item
+from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import DataFormatError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import ABSENT, STATE, loaded_value
@@ -347,19 +347,30 @@ def _read_documents(state: State, schema: Schema, values: dict[str, object], ite
                 del values[field.name]
                 continue
         current = values.get(field.name, ABSENT)
-        if current is ABSENT or (
-            not is_equal(field, current, value) and is_stored_as(field, current, stored)
-        ):
+        if current is ABSENT or is_read_otherwise(field, current, value, stored):
             values[field.name] = value
+
+
+def is_read_otherwise(field: Field, current: object, value: object, form: AttributeValue | None) -> bool:
+    """Whether the value that is read from a stored form is another one than the value that was stored.
+
+    A list is read for a tuple, for example. A value that the program has changed since then has another form.
+
+    Args:
+        current: the value in the instance.
+        value: the value that was read.
+        form: the stored form.
+    """
+    return not _is_equal(field, current, value) and is_stored_as(field, current, form)
 
 
 def _assign_if_changed(values: dict[str, object], field: Field, value: object) -> None:
     """Replaces the value of a field, unless it is equal."""
-    if not is_equal(field, values.get(field.name, ABSENT), value):
+    if not _is_equal(field, values.get(field.name, ABSENT), value):
         values[field.name] = value
 
 
-def is_equal(field: Field, current: object, value: object) -> bool:
+def _is_equal(field: Field, current: object, value: object) -> bool:
     """Whether two values of a field have one type and are equal, or are stored equally."""
     if type(current) is type(value):
         if current == value:

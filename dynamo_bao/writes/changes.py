@@ -416,9 +416,9 @@ class SaveChange(Change):
 
     def _differing(self) -> Collection[str] | None:
         """The fields whose values in the loaded instance may differ from those after the change."""
-        values, changes = instance_dict(self.instance), self.changes
         if self.is_plain:
             return ()
+        values, changes = instance_dict(self.instance), self.changes
         names = None if self.stored_item is None else self.stored_item.differing
         if names is None:
             return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import edited, same_stored
-from dynamo_bao.dynamodb.items import ReplyItem
+from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import DataFormatError, message_of
 from dynamo_bao.fields.base import Field
@@ -20,7 +20,7 @@ from dynamo_bao.mapping.snapshots import (
     form_of,
     is_stored_as,
 )
-from dynamo_bao.session.hydration import is_equal
+from dynamo_bao.session.hydration import is_read_otherwise
 from dynamo_bao.session.state import (
     LOADED,
     Instance,
@@ -120,10 +120,8 @@ def merge_plan(
     if not isinstance(loaded, LoadedSnapshot) or state.status is not LOADED:
         names = state.assigned or ()
         return {name: BLIND for name in names if values.get(name) is not changes.get(name, ABSENT)}, None
-    if not isinstance(stored, dict):
-        return keep_handed(instance, changed_names(instance)), None
     assert state.mapper is not None
-    schema = state.mapper.schema
+    schema, item = state.mapper.schema, as_dict_item(stored)
     local = {
         name: BLIND
         for name in schema.set_names
@@ -133,7 +131,7 @@ def merge_plan(
         name
         for name, field in schema.changeable.items()
         if name not in changes
-        and (name in loaded.handed_names or stored.get(field.attribute) != loaded.item.get(field.attribute))
+        and (name in loaded.handed_names or item.get(field.attribute) != loaded.item.get(field.attribute))
     ]
     if differing:
         local.update(keep_handed(instance, set(loaded.changed(values)).intersection(differing)))
@@ -142,22 +140,16 @@ def merge_plan(
         written = _written(field, changes[name], loaded, expected)
         if field.auto_update:  # the save made the value
             differing.append(name)
-        elif same_stored(stored.get(field.attribute), written):
-            if name in schema.document_names and _is_read_otherwise(field, value, stored):
+        elif same_stored(item.get(field.attribute), written):
+            if name in schema.document_names and is_read_otherwise(
+                field, value, loaded_value(field, item), written
+            ):
                 differing.append(name)
         elif is_stored_as(field, value, written):
             differing.append(name)
         else:
             local[name] = HandedOutValue(written, written)
     return local, [name for name in differing if name not in local]
-
-
-def _is_read_otherwise(field: Field, value: object, stored: Item) -> bool:
-    """Whether a value has its stored form, from which another value is read, such as a list for a tuple."""
-    form = stored.get(field.attribute)
-    if form is None or not is_stored_as(field, value, form):
-        return False
-    return not is_equal(field, value, loaded_value(field, stored))
 
 
 def _written(
