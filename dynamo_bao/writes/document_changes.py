@@ -92,11 +92,6 @@ class Parts:
     loaded: AttributeValue | None = None
 
     @property
-    def is_relative(self) -> bool:
-        """Whether the result depends on the stored value."""
-        return any(edit.is_relative for edit in self.edits)
-
-    @property
     def is_uncertain(self) -> bool:
         """Whether the result depends on a stored value that no condition fixes."""
         return any(edit.is_relative and edit.expected is ANY_VALUE for edit in self.edits)

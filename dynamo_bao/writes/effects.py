@@ -42,7 +42,7 @@ def applied(
     Args:
         loaded: what was loaded. Relative changes need it.
     """
-    if stored is None or (loaded is None and any(map(is_relative, changes.values()))):
+    if stored is None or (loaded is None and any(map(is_uncertain, changes.values()))):
         return None
     item, fields = dict(stored), schema.fields
     for name, change in changes.items():
@@ -176,11 +176,6 @@ def _document_after(
             model=schema.name,
             field=field.name,
         ) from None
-
-
-def is_relative(change: Any) -> bool:
-    """Whether the result of a change depends on the stored value."""
-    return isinstance(change, (CounterDelta, SetDelta)) or (isinstance(change, Parts) and change.is_relative)
 
 
 def is_uncertain(change: Any) -> bool:
