@@ -169,7 +169,7 @@ class Connection:
         seconds_left = end_time - current_time
         if seconds_left <= 0:
             raise TimeoutError("the reply did not arrive in time")
-        limit = seconds_left if seconds_left < read_timeout else read_timeout
+        limit = min(seconds_left, read_timeout)
         if limit != self._limit:  # a system call, which most steps do without
             self._sock.settimeout(limit)
             self._limit = limit
