@@ -132,27 +132,44 @@ class CommitPlan:
 def plan_commit(changes: Sequence[Change]) -> CommitPlan:
     """Plans the commit of changes, each of another item."""
     blind: dict[int, list[Change]] = {}
-    groups: list[list[Change]] = []
-    owner: dict[tuple[str, Key], list[Change]] = {}
+    conditional: list[Change] = []
     for change in changes:
         if change.overwrite or is_unconditional(change):
             blind.setdefault(id(change.mapper.database.transport), []).append(change)
-            continue
-        group = [change]
-        table, plan = change.item_ref[0], change.plan_from(change.stored_item)
-        change.first_plan = plan
-        for action in plan.actions:
-            spot = (table, action.key)
-            other = owner.get(spot)
-            if other is not None and other is not group:
-                other += group
-                groups[:] = [other_group for other_group in groups if other_group is not group]
-                group = other
-            owner[spot] = group
-        if group not in groups:
-            groups.append(group)
+        else:
+            conditional.append(change)
     batches = [tuple(batch) for members in blind.values() for batch in in_batches(members)]
-    return CommitPlan(tuple(batches), tuple(map(tuple, groups)))
+    return CommitPlan(tuple(batches), _groups_of(conditional))
+
+
+def _groups_of(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
+    """Groups of changes that write a common item, such as the guard of a unique value. Each change is planned now.
+
+    Two changes are also in one group if a chain of other changes connects them. The order of the changes is kept.
+    """
+    # By number of each change, that of an earlier change of its group, or its own if it is the first.
+    leaders = list(range(len(changes)))
+
+    def leader_of(number: int) -> int:
+        while leaders[number] != number:
+            leaders[number] = number = leaders[leaders[number]]
+        return number
+
+    first_writers: dict[tuple[str, Key], int] = {}
+    for number, change in enumerate(changes):
+        change.first_plan = plan = change.plan_from(change.stored_item)
+        if len(plan.actions) == 1:  # it writes its own item only
+            continue
+        table = change.item_ref[0]
+        for action in plan.actions:
+            writer = first_writers.setdefault((table, action.key), number)
+            if writer != number:
+                one, other = leader_of(writer), leader_of(number)
+                leaders[max(one, other)] = min(one, other)
+    groups: dict[int, list[Change]] = {}
+    for number, change in enumerate(changes):
+        groups.setdefault(leader_of(number), []).append(change)
+    return tuple(map(tuple, groups.values()))
 
 
 def is_unconditional(change: Change) -> bool:

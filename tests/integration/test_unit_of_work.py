@@ -7,6 +7,7 @@ import json
 import logging
 import weakref
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Any, ClassVar
 
 import pytest
@@ -299,6 +300,25 @@ def test_values_that_change_hands_keep_their_order(manager: Manager, wire: Wire)
         assert wire.operations == ["TransactWriteItems"] * 2
     assert User.unique_email.find("ann@example.org") == bob
     assert User.unique_email.find("bob@example.org") == ann
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+def test_values_that_all_move_to_the_next_object_are_one_transaction(
+    embedded: Manager, sent: Wire, order: tuple[int, ...]
+) -> None:
+    """Each object takes the value that another one releases. The order of the changes makes no difference."""
+    users = [User.create(name=f"{number}", email=f"{number}@example.org") for number in range(4)]
+    sent.clear()
+    with run_with_batch_context() as session:
+        loaded_users = [User.find(user.user_id) for user in users]
+        for number in order:
+            user = loaded_users[number]
+            user.email = f"{number + 1}@example.org"
+            session.add(user)
+        session.commit()
+    assert sent.operations == ["BatchGetItem", "TransactWriteItems"]
+    owners = [User.unique_email.find(f"{number}@example.org") for number in range(5)]
+    assert owners == [None, *users]
 
 
 def test_overwrite_is_the_only_blind_put(manager: Manager, wire: Wire) -> None:
