@@ -85,14 +85,17 @@ def needs_escapes(text: str) -> bool:
 
 def json_keys(keys: Collection[tuple[str, str]]) -> Any:
     """Table keys as one piece of JSON; None if one of them needs an escape sequence."""
+    texts = tuple(chain.from_iterable(keys))
     try:
-        if needs_escapes("".join(chain.from_iterable(keys))):
+        if needs_escapes("".join(texts)):
             return None
     except TypeError:
         return None
-    between = f'"}},"{SK}":{{"S":"'
-    members = f'"}}}},{{"{PK}":{{"S":"'.join(map(between.join, keys))
-    return json_list([f'{{"{PK}":{{"S":"{members}"}}}}'.encode()])
+    members = _KEY_JSON * len(keys) % texts
+    return piece(f"[{members[:-1]}]".encode())
+
+
+_KEY_JSON = f'{{"{PK}":{{"S":"%s"}},"{SK}":{{"S":"%s"}}}},'
 
 
 def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"") -> Any:
