@@ -161,13 +161,25 @@ def attribute_of(value: object) -> AttributeValue:
 def plain_map(stored: dict[str, Value]) -> dict[str, object]:
     """The plain values of a stored map."""
     return {
-        name: text if (text := value.S) is not None else plain_value(value) for name, value in stored.items()
+        name: text
+        if (text := value.S) is not None
+        else parse_number(number)
+        if (number := value.N) is not None
+        else plain_value(value)
+        for name, value in stored.items()
     }
 
 
 def plain_list(stored: list[Value]) -> list[object]:
     """The plain values of a stored list."""
-    return [text if (text := value.S) is not None else plain_value(value) for value in stored]
+    return [
+        text
+        if (text := value.S) is not None
+        else parse_number(number)
+        if (number := value.N) is not None
+        else plain_value(value)
+        for value in stored
+    ]
 
 
 def texts_of(stored: list[Value]) -> list[str]:
