@@ -105,9 +105,18 @@ class TextKeyBuilder:
                 return None
             return new_namedtuple(Key, (pk, sk)), text, {name: text}
 
+        # The last partition key and its text: the items of a page share theirs.
+        last_partition: tuple[str | None, str] = None, ""
+
         def with_sort_key(pk: str, sk: str) -> IdentityParts | None:
-            text = pk.removeprefix(lead)
-            if not text or not sk or "#" in text or "#" in sk or text == pk:
+            nonlocal last_partition
+            last_pk, text = last_partition
+            if pk != last_pk:
+                text = pk.removeprefix(lead)
+                if not text or "#" in text or text == pk:
+                    return None
+                last_partition = pk, text
+            if not sk or "#" in sk:
                 return None
             return new_namedtuple(Key, (pk, sk)), f"{text}{SEPARATOR}{sk}", {name: text, sort: sk}
 
