@@ -76,6 +76,8 @@ def resolve_scope(
                 or link.entry() is None
             ):
                 session = _session_seen_by(owner)
+            elif tenant_link is None and not resolvers and not database.requires_tenant:
+                return session, None
         if tenant_link is not None:
             tenant = (
                 tenant_link.value
