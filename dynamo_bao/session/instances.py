@@ -178,7 +178,8 @@ class SessionInstances:
             The first key that another instance already has; None if there is no such key.
         """
         instances = self._identity.strong[mapper]
-        if self._identity.is_strong and instances.keys().isdisjoint(new_instances):  # the usual case
+        is_free = not instances or instances.keys().isdisjoint(new_instances)
+        if is_free and self._identity.is_strong:  # the usual case
             instances.update(new_instances)
             return None
         return next(

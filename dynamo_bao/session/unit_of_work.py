@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
+from operator import is_, itemgetter
 from typing import Any, NamedTuple
 from weakref import ref
 
@@ -42,7 +42,7 @@ class PendingWrite(NamedTuple):
         return self.key is not None
 
 
-instance_of: Callable[[PendingWrite], Instance] = attrgetter("instance")
+instance_of: Callable[[PendingWrite], Instance] = itemgetter(0)  # faster than by name
 """The object of an entry."""
 
 
@@ -100,12 +100,12 @@ class UnitOfWork:
         """The entry of an object, or None."""
         return self._entries.get(id(instance))
 
-    def drop(self, entries: Iterable[PendingWrite]) -> None:
+    def drop(self, entries: Sequence[PendingWrite]) -> None:
         """Removes entries that were written or withdrawn."""
-        numbers = set(_numbers(entries))
-        if numbers >= self._entries.keys():  # the usual case
-            self._entries.clear()
-        for number in numbers if self._entries else ():
+        if len(entries) == len(self._entries) and all(map(is_, self._entries.values(), entries)):
+            self._entries.clear()  # the usual case
+            return
+        for number in _numbers(entries):
             self._entries.pop(number, None)
 
     def all(self) -> list[PendingWrite]:
@@ -126,7 +126,7 @@ class UnitOfWork:
         """Sets the function that `last_commit` calls for its value."""
         self._figures = figures
 
-    def forget_written(self, entries: Iterable[PendingWrite], figures: CommitFigures) -> None:
+    def forget_written(self, entries: Sequence[PendingWrite], figures: CommitFigures) -> None:
         """Removes written entries, and records the outcome of their commit."""
         self.drop(entries)
         self.report(figures.by_reference())

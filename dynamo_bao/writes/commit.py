@@ -71,18 +71,19 @@ def register_objects(
     for instance in instances:
         values = instance_dict(instance)
         state: State = values[STATE]
-        is_new = state.status is _TRANSIENT
-        if overwrite and (schema.constraints or not is_new):
-            raise _not_blindly(schema)
-        if not is_new:
+        if state.status is not _TRANSIENT:
+            if overwrite:
+                raise _not_blindly(schema)
             require_present(state)
             resolve_scope_of(state, "delete" if deletes else "add")
             assert state.mapper is not None
             entries.append(PendingWrite(instance, state.mapper, state.tenant, deletes))
             continue
-        if deletes:
-            raise not_stored_yet(schema.name)
-        if key_of is None:
+        if key_of is None:  # it is the first new instance
+            if overwrite and schema.constraints:
+                raise _not_blindly(schema)
+            if deletes:
+                raise not_stored_yet(schema.name)
             _, tenant = resolve_scope(mapper.database, schema.name, "add")
             key_of = schema.keys.of_text[tenant]
         if state.tenant is not None:
