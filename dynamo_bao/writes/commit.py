@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from dynamo_bao.dynamodb.expressions.conditions import is_empty
@@ -228,6 +229,9 @@ class CommitOutcome:
         return CommitFigures(tuple(done), tuple(not_done), tuple(unknown))
 
 
+_NONE_YET: Final[Any] = (MappingProxyType({}),) * 3
+"""The written, failed and unknown changes of an outcome that replaces them."""
+
 Conclude = Callable[[Sequence[Change], CommitOutcome], None]
 """Updates a session to the outcome of changes after an exception ended their commit."""
 
@@ -273,7 +277,8 @@ class Parts(Generic[T]):
             first_requests: the first request of each call, if they are known.
         """
         session._work.report(self.figures)
-        calls = [partial(self._call, number) for number in range(len(self._calls))]
+        call = self._call
+        calls = [partial(call, number) for number in range(len(self._calls))]
         return run_at_once(session, database, calls, first_requests, self._begun.add)
 
     def _call(self, number: int) -> T:
@@ -518,10 +523,10 @@ class _GroupWrite:
 
     def __init__(self, changes: Sequence[Change], outcome: CommitOutcome | None = None) -> None:
         self._changes = changes
-        self._outcome = CommitOutcome(changes[0].mapper.database) if outcome is None else outcome
+        # Its members are assigned, so they need no dicts of their own before.
+        self._outcome = CommitOutcome(changes[0].mapper.database, *_NONE_YET) if outcome is None else outcome
         self._send = partial(_send_for, self._outcome)  # not a method, which would make a cycle
-        self._write_of = partial(write_through, send=self._send)
-        self._single_write = self._write_of(changes[0])
+        self._single_write = write_through(changes[0], self._send)
 
     def __call__(self) -> CommitOutcome:
         """Writes the changes. Errors become outcomes."""
@@ -556,7 +561,7 @@ class _GroupWrite:
                 note_doubt(changes[0], write, error)
                 raise
             return
-        run_transaction(changes, self._write_of, self._send)
+        run_transaction(changes, partial(write_through, send=self._send), self._send)
         self._outcome.stored = dict.fromkeys(changes)
 
 
