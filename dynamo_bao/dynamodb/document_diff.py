@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+from dynamo_bao.dynamodb.numbers import exact_sum, number_text
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.runtime.records import evolve, frozen
 
@@ -199,22 +200,36 @@ def restored(
 def _restored_list(
     after: list[AttributeValue], before: list[AttributeValue], loaded: list[AttributeValue]
 ) -> list[AttributeValue]:
-    unused = list(range(len(before)))
+    unused: dict[object, list[int]] = {}
+    for position in reversed(range(len(before))):
+        unused.setdefault(_group_of(before[position]), []).append(position)
+    used: set[int] = set()
     result: list[AttributeValue | None] = []
     for value in after:
-        match = next((position for position in unused if same_stored(before[position], value)), None)
+        candidates = unused.get(_group_of(value), [])
+        indexes = reversed(range(len(candidates)))
+        index = next((index for index in indexes if same_stored(before[candidates[index]], value)), None)
+        match = None if index is None else candidates.pop(index)
         if match is not None:
-            unused.remove(match)
+            used.add(match)
         result.append(None if match is None else loaded[match])
     aligned = len(after) == len(before)
     return [
         value
         if value is not None
         else restored(after[position], before[position], loaded[position])
-        if aligned and position in unused
+        if aligned and position not in used
         else after[position]
         for position, value in enumerate(result)
     ]
+
+
+def _group_of(value: AttributeValue) -> object:
+    """Equal values have equal groups. A value other than a map, list or set is alone with its equals."""
+    ((code, content),) = value.items()
+    if code == "N":
+        return code, Decimal(content)
+    return code, content if code in ("S", "B", "BOOL", "NULL") else None
 
 
 def begins_with(whole: AttributeValue | None, beginning: AttributeValue | None) -> bool:
@@ -237,10 +252,21 @@ def part_at(value: AttributeValue | None, steps: Steps) -> AttributeValue | None
 
 
 def edited(value: AttributeValue | None, edits: Iterable[Edit]) -> AttributeValue | None:
-    """A stored value after some edits. Maps that are missing on the way are added."""
-    for edit in edits:
+    """A stored value after some edits. Maps that are missing on the way are added.
+
+    The edits are made at the same time, as DynamoDB makes those of one update: all positions are those in the lists
+    before, and elements beyond the end of a list are appended in the order of their positions.
+    """
+    for edit in sorted(edits, key=_order):
         value = _edited(value, edit, edit.steps)
     return value
+
+
+def _order(edit: Edit) -> tuple[bool, list[tuple[int, str]]]:
+    """Sorts edits so that none moves the element that a later one is about: removals last, from the end."""
+    is_removal = edit.action == "remove"
+    sign = -1 if is_removal else 1
+    return is_removal, [(sign * step, "") if isinstance(step, int) else (0, step) for step in edit.steps]
 
 
 def _edited(value: AttributeValue | None, edit: Edit, steps: Steps) -> AttributeValue | None:
@@ -264,12 +290,14 @@ def _acted(value: AttributeValue | None, edit: Edit) -> AttributeValue | None:
     new = edit.value
     if edit.action == "if_missing":
         return new if value is None else value
-    if value is None or new is None or edit.action not in ("increment", "append", "prepend"):
+    if value is None or "NULL" in value or new is None:
+        return new
+    if edit.action not in ("increment", "append", "prepend"):
         return new
     if ("N" if edit.action == "increment" else "L") not in value:
         raise cannot_add(edit, value)
     if edit.action == "increment":
-        return {"N": str(Decimal(value["N"]) + Decimal(new["N"]))}
+        return {"N": number_text(exact_sum(value["N"], new["N"]))}
     old_members, new_members = value["L"], new["L"]
     return {"L": [*old_members, *new_members] if edit.action == "append" else [*new_members, *old_members]}
 
@@ -291,16 +319,37 @@ def coarsened(edits: Sequence[Edit], most: int, stored: AttributeValue | None) -
         stored: the stored document.
     """
     edits = list(edits)
-    while len(edits) > most:
-        parents: dict[Steps, int] = {}
+    while len(edits) > most and not (len(edits) == 1 and edits[0].steps == ()):
+        parents = _parents_to_set(edits, most)
+        depth, others = len(parents[0]), list[Edit]()
+        inside: dict[Steps, list[Edit]] = {parent: [] for parent in parents}
         for edit in edits:
-            parents[edit.steps[:-1]] = parents.get(edit.steps[:-1], 0) + 1
-        parent = max(parents, key=lambda steps: (parents[steps] > 1, len(steps), parents[steps]))
-        inside = [edit for edit in edits if edit.steps[: len(parent)] == parent]
-        before = part_at(stored, parent)
-        below = [evolve(edit, steps=edit.steps[len(parent) :]) for edit in inside]
-        whole = Edit(parent, "set", edited(before, below), before)
-        edits = [*(edit for edit in edits if edit not in inside), whole]
-        if parent == () and len(edits) == 1:
-            break
+            inside.get(edit.steps[:depth], others).append(edit)
+        wholes = (_whole(parent, below, part_at(stored, parent)) for parent, below in inside.items())
+        edits = [*others, *wholes]
     return edits
+
+
+def _parents_to_set(edits: Sequence[Edit], most: int) -> list[Steps]:
+    """The next parents to set as a whole: some of one depth, first the deepest ones with several edits."""
+    counts: dict[Steps, int] = {}
+    for edit in edits:
+        counts[edit.steps[:-1]] = counts.get(edit.steps[:-1], 0) + 1
+    shared = [parent for parent, count in counts.items() if count > 1]
+    depth = max(map(len, shared or counts))
+    candidates = [parent for parent in shared or counts if len(parent) == depth]
+    candidates.sort(key=counts.__getitem__, reverse=True)
+    excess = len(edits) - most
+    parents: list[Steps] = []
+    for parent in candidates if shared else candidates[:1]:
+        if excess <= 0:
+            break
+        parents.append(parent)
+        excess -= counts[parent] - 1
+    return parents
+
+
+def _whole(parent: Steps, inside: Iterable[Edit], stored: AttributeValue | None) -> Edit:
+    """The edit that sets a part as a whole, instead of the edits inside of it."""
+    below = [evolve(edit, steps=edit.steps[len(parent) :]) for edit in inside]
+    return Edit(parent, "set", edited(stored, below), stored)

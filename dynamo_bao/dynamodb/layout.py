@@ -31,8 +31,11 @@ DERIVED: Final = frozenset(
 def slot_of(attribute: str) -> str:
     """The slot of a row that holds an attribute. A name that Python does not allow for a slot is encoded.
 
+    Other names than ASCII are encoded too: in source, Python takes a ligature and its letters for one name.
+
     >>> slot_of("name"), slot_of("first-name")
     ('name', 'x66697273742d6e616d65')
     """
-    usable = attribute.isidentifier() and not keyword.iskeyword(attribute) and not attribute.startswith("__")
+    is_name = attribute.isascii() and attribute.isidentifier() and not keyword.iskeyword(attribute)
+    usable = is_name and not attribute.startswith("__")
     return attribute if usable else "x" + attribute.encode("utf-8", "surrogatepass").hex()

@@ -27,6 +27,15 @@ def number_fault(value: Decimal) -> str | None:
     return None
 
 
+def exact_sum(text: str, other: str) -> Decimal:
+    """The sum of two stored numbers, whatever the decimal context of the program is.
+
+    >>> exact_sum("1E+30", "1")
+    Decimal('1000000000000000000000000000001')
+    """
+    return _EXACT.add(Decimal(text), Decimal(other))
+
+
 def parse_integer(text: str) -> int:
     """The whole number of a stored ``N``, also one such as ``1E+3``; `ValueError` for a fraction."""
     try:
@@ -129,7 +138,7 @@ def parse_decimal_key(text: str) -> Decimal:
     if not (body.isascii() and body.isdigit()) or not digits or digits[0] == "0" or digits[-1] == "0":
         raise ValueError("not a number key")
     number = Decimal(f"{digits[0]}.{digits[1:] or '0'}E{int(exponent) - _EXPONENT_SHIFT}")
-    return -number if sign == "0" else number
+    return number.copy_negate() if sign == "0" else number  # a minus sign would round to the current context
 
 
 def javascript_exponential(value: float) -> str:

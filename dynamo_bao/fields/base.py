@@ -6,9 +6,14 @@ A field object is a declaration. `bind` makes the copy that one model uses; the 
 from __future__ import annotations
 
 import copy
+import enum
 import types
 import typing
+import uuid
 from collections.abc import Iterable, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from types import NoneType
 from typing import Any, NoReturn, TypedDict, TypeVar
 
 from dynamo_bao.dynamodb.expressions.parser import OperandError
@@ -20,7 +25,8 @@ from dynamo_bao.fields.rules import Rule
 from dynamo_bao.runtime.records import NOTHING
 
 F = TypeVar("F", bound="Field")
-_MUTABLE = (list, dict, set, bytearray)
+_UNCHANGEABLE = (str, int, float, bytes, Decimal, NoneType, date, time, timedelta, uuid.UUID, enum.Enum)
+"""The types of defaults that instances can share. A default of another type is copied for each instance."""
 _COUNTS = ("max_length", "min_length", "max_member_count", "max_string_length", "precision")
 _BOUNDS = ("minimum", "maximum")
 _PLAIN_FACTORIES: tuple[object, ...] = (list, dict, set)
@@ -245,11 +251,9 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
         """
         if callable(self.default):
             return self.default()
-        if isinstance(self.default, _MUTABLE):
-            return copy.deepcopy(self.default)
-        if self.default is NOTHING and self.nullable:
-            return None
-        return self.default
+        if self.default is NOTHING:
+            return None if self.nullable else NOTHING
+        return self.default if isinstance(self.default, _UNCHANGEABLE) else copy.deepcopy(self.default)
 
     def missing_value(self) -> Any:
         """The value for a stored item without the attribute: the default if it is a constant, a list, dict or set.

@@ -6,12 +6,13 @@ import copy
 import typing
 from collections import abc
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import repeat
 from typing import Any, Unpack
 
 from dynamo_bao.dynamodb.service import AttributeValue
-from dynamo_bao.errors import ConfigurationError, message_of
+from dynamo_bao.errors import ConfigurationError, QueryError, message_of
 from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, class_of_annotation, part_from_json
 from dynamo_bao.fields.documents import AnythingField, DocumentField, check_depth, checked_name
 from dynamo_bao.fields.inference import (
@@ -136,6 +137,16 @@ class MapField(TypedField):
         if self.key is not None or element not in (Any, object):
             self.element: Field | None = self.part_field(element, scope, "its values")
 
+    def inside(self, step: str | int) -> Field | None:
+        if self.key is not None:
+            try:
+                self.key.accept(step)
+            except ValueError as error:
+                raise QueryError(
+                    f"{self.model}.{self.name} has no key {step!r}: {message_of(error)}", field=self.name
+                ) from error
+        return self.element
+
     def _fast_decode_expr(self) -> str | None:
         return "_named_texts({M})" if _is_plainly(self.element, StringField) else None
 
@@ -208,8 +219,13 @@ class ListField(TypedField):
         return super().parts() if self.positions is None else self.positions
 
     def inside(self, step: str | int) -> Field | None:
-        if self.positions is None or not isinstance(step, int) or step >= len(self.positions):
+        if self.positions is None or not isinstance(step, int):
             return super().inside(step)
+        if step >= len(self.positions):
+            raise QueryError(
+                f"{self.model}.{self.name} has {len(self.positions)} elements, so there is no position {step}.",
+                field=self.name,
+            )
         return self.positions[step]
 
     def _fast_decode_expr(self) -> str | None:
@@ -304,7 +320,13 @@ class UnionField(Field):
         return self.options
 
     def inside(self, step: str | int) -> Field | None:
-        return None
+        parts: list[Field | None] = []
+        for option in self.options:
+            with suppress(QueryError):  # of an option without such a part
+                parts.append(option.inside(step))
+        if not parts:
+            raise QueryError(f"{type_text(self.annotation)} has no part {step!r}.", field=self.name or None)
+        return parts[0] if len(parts) == 1 else None
 
     def fills(self, stored: AttributeValue) -> bool:
         return any(option.fills(stored) for option in self.options)

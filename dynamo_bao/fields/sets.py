@@ -200,6 +200,9 @@ class SetField(Field):
             raise ValueError("is not a stored set of this type")
         return self.container(read_part({code[0]: member}) for member in content)
 
+    def read_part(self, stored: AttributeValue) -> Any:
+        return self.container() if self.nullable and "NULL" in stored else self.from_dynamo(stored)
+
     def member(self, value: Any) -> AttributeValue:
         try:
             accepted = self.normalise_member(value)

@@ -214,6 +214,9 @@ class UuidField(Field):
         except ValueError:
             raise self.error("is not the text of a UUID", value) from None
 
+    def member(self, value: Any) -> AttributeValue:
+        return part_of_text(self, str(value) if isinstance(value, uuid.UUID) else value)
+
     def to_dynamo(self, value: uuid.UUID) -> AttributeValue | None:
         return {"S": str(value)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from dynamo_bao.dynamodb.items import needs_escapes
 from dynamo_bao.dynamodb.layout import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.transport.messages import RowParser
 from dynamo_bao.mapping.codec import row_attributes
@@ -17,7 +18,8 @@ MAX_SLOTS = 200
 def row_type(*schemas: Schema) -> RowParser | None:
     """The row parser for replies that hold items of these models, or None.
 
-    It is None if an attribute has several types, or if there are so many attributes that dicts are faster.
+    It is None if an attribute has several types, if JSON writes its name with an escape sequence, or if there are so
+    many attributes that dicts are faster.
     """
     # Imported here: it takes a compiled module, needed only once there is a reply.
     from dynamo_bao.dynamodb.rows import RowType
@@ -26,7 +28,7 @@ def row_type(*schemas: Schema) -> RowParser | None:
     for schema in schemas:
         derived = dict.fromkeys(sorted(schema.derived_names), "S")
         for name, code in {**derived, **row_attributes(schema.fields.values())}.items():
-            if attributes.setdefault(name, code) != code:
+            if attributes.setdefault(name, code) != code or needs_escapes(name):
                 return None
     return RowType(attributes) if len(attributes) <= MAX_SLOTS else None
 

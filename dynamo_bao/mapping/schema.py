@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
@@ -17,7 +18,7 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import DataFormatError, QueryError, ValidationError, message_of, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.containers import ListField, MapField
-from dynamo_bao.fields.documents import JsonField, to_builtin, to_document
+from dynamo_bao.fields.documents import AnythingField, JsonField, to_builtin, to_document
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.relation import RelatedField
@@ -302,7 +303,7 @@ class Schema:
         return {
             name: number_text(Decimal(value["N"])) if "N" in value else next(iter(value.values()), None)
             for name, value in attributes.items()
-            if _is_readable(self.fields[name], value)
+            if is_readable(self.fields[name], value)
         }
 
     def values_of(self, item: Item, keys: Mapping[str, object]) -> dict[str, object]:
@@ -359,7 +360,7 @@ class Schema:
             return self._search_operand(value)
         owner, inner_steps = self._split(path)
         if inner_steps:
-            return self._inner_operand(path, owner, value)
+            return self._inner_operand(path, owner, value, part_of(owner, inner_steps))
         if (operator in _ORDERING and not owner.ordered) or (
             operator == "begins_with" and not owner.supports_begins_with
         ):
@@ -368,7 +369,9 @@ class Schema:
                 field=owner.name,
             )
         if isinstance(value, Mapping) and isinstance(owner, NestedField):
-            return self._inner_operand(path, owner, value)
+            return self._inner_operand(path, owner, value, None)
+        if isinstance(owner, ListField) and operator == "contains":
+            return self._inner_operand(path, owner, value, owner.element)
         return owner.member(value) if operator in ("contains", "begins_with") else owner.operand(value)
 
     def search_spellings(self, text: object) -> list[AttributeValue]:
@@ -390,10 +393,18 @@ class Schema:
             )
         return {"S": text}
 
-    def _inner_operand(self, path: UserPath, owner: Field, value: object) -> AttributeValue:
+    def _inner_operand(
+        self, path: UserPath, owner: Field, value: object, part: Field | None
+    ) -> AttributeValue:
+        """The stored form of a value inside a document, by itself or as the field `part` stores it."""
         try:
             return to_document(to_builtin(value))
         except ValueError as error:
+            element = part.element if isinstance(part, (ListField, SetField)) else None
+            for field in (part, element):
+                with suppress(ValueError):
+                    if field is not None and not isinstance(field, AnythingField):
+                        return field.store_part(field.accept(value))
             raise QueryError(
                 f"{self.name}.{path_text(path)}: the value {message_of(error)}.", field=owner.name
             ) from error
@@ -409,8 +420,19 @@ class Schema:
             hint = suggestion(str(name), self.fields)
             raise QueryError(f"Unknown field in filter: {name!r} of {self.name}.{hint}", field=str(name))
         if inner_steps:
+            check_steps(owner, inner_steps)
             part_of(owner, tuple(inner_steps))
         return owner, tuple(inner_steps)
+
+
+def check_steps(owner: Field, steps: Iterable[object]) -> None:
+    """Raises `QueryError` for a step of a path that is neither a name nor a position."""
+    for step in steps:
+        is_position = isinstance(step, int) and not isinstance(step, bool) and step >= 0
+        if not (is_position or (isinstance(step, str) and step)):
+            raise QueryError(
+                f"{owner.model}.{owner.name}: {step!r} is no name or position.", field=owner.name
+            )
 
 
 def part_of(owner: Field, steps: Steps) -> Field | None:
@@ -432,7 +454,7 @@ def part_of(owner: Field, steps: Steps) -> Field | None:
     return part
 
 
-def _is_readable(field: Field, attribute: AttributeValue) -> bool:
+def is_readable(field: Field, attribute: AttributeValue | None) -> bool:
     """Whether a field can read a stored attribute. An empty attribute is readable."""
     try:
         return not attribute or field.from_dynamo(attribute) is not None

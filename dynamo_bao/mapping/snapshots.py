@@ -173,9 +173,17 @@ class LoadedSnapshot(StoredItem):
             return True
         except (ValidationError, TypeError):
             # A wrong value is a change, and the save will refuse it. If it was stored like that, it is no change.
-            return type(value) is not type(before) or bool(value != before)
+            return type(value) is not type(before) or not _is_stored_alike(field, value, before)
         self.accepted[field.name] = accepted_value
         return True
+
+
+def _is_stored_alike(field: Field, value: object, other: object) -> bool:
+    """Whether two values that a field refuses are equal, or have one stored form, as objects without equality may."""
+    try:
+        return bool(value == other) or same_stored(form_of(field, value), form_of(field, other))
+    except (ValidationError, TypeError, AttributeError):
+        return False
 
 
 def form_of(field: Field, value: object) -> AttributeValue | None:

@@ -9,7 +9,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
+from dynamo_bao.errors import BaoError, BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.models.batch_context import SESSIONS
 from dynamo_bao.models.late import write_side
 from dynamo_bao.models.registry import managers
@@ -101,9 +101,20 @@ class Transaction:
                 write_side.combine(self._changes_by_item, change)
             self._changes.append(change)
             change.transaction = None  # a cycle would keep all of its items in memory for a while
-            change.result = change.apply_locally()
+            try:
+                change.result = change.apply_locally()
+            except BaoError:
+                self._withdraw_last()
+                raise
             write_side.invalidate(self.session, (change,))
             return change.result
+
+    def _withdraw_last(self) -> None:
+        """Removes the last change, which was refused before it had any effect."""
+        self._changes.pop()
+        self._changes_by_item = {}
+        for change in self._changes:
+            write_side.combine(self._changes_by_item, change)
 
     def __len__(self) -> int:
         return len(self._changes)
@@ -134,17 +145,8 @@ class Transaction:
             if not error.errors:
                 raise
             self.rollback_to()
-            raise self._translated(error, changes) from error.__cause__
-
-    def _translated(self, error: TransactionError, changes: list[write_side.Change]) -> TransactionError:
-        """The error of a transaction, with the errors of its writes translated by their changes."""
-        errors = [
-            None if reason is None else change.translate_error(reason)
-            for change, reason in zip(changes, error.errors, strict=True)
-        ]
-        translated = write_side.transaction_failed([change.label for change in changes], errors)
-        translated.objects = tuple(change.result for change in changes)
-        return translated
+            objects = [change.result for change in changes]
+            raise write_side.translated_failure(error, changes, objects) from error.__cause__
 
     def _confirm(self, written: Container[object]) -> None:
         """Updates memory to the stored items, then runs the hooks. It raises the first error of a hook.

@@ -260,6 +260,11 @@ class SessionInstances:
         """Makes the next find of a key read the item again."""
         self._identity.drop((mapper, identity.key))
 
+    def forget_former_key(self, mapper: ModelMapper, key: Key, instance: Instance) -> None:
+        """Forgets that an instance, which has another key by now, was held for a key."""
+        if self._identity.get((mapper, key)) is instance:
+            self._identity.drop((mapper, key))
+
     def forget_deletion(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes the next find of a key read the item again, even if the session had deleted it."""
         self._deleted.pop((mapper, identity.key), None)

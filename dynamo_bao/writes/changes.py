@@ -1,7 +1,6 @@
 """Changes. Each is one write of one item: its assumptions, its plan, and its effect on the instances in memory.
 
-A call creates a change and carries it out at once, or a transaction collects it. The transaction applies the change
-in memory at once, and reverts it if the block fails.
+A call carries its change out at once. A transaction collects it, applies it in memory, and reverts it on failure.
 """
 
 from __future__ import annotations
@@ -60,6 +59,7 @@ from dynamo_bao.writes.actions import NOTHING_ASSUMED, STORED, Action, Assumed, 
 from dynamo_bao.writes.effects import (
     applied,
     changed_otherwise,
+    created_values,
     is_overtaken,
     is_uncertain,
     merge_plan,
@@ -308,15 +308,16 @@ class CreateChange(Change):
 
     def revert(self) -> None:
         current = self.instance.__dict__
-        values = {name: current.get(name, self.values[name]) for name in self.subject.schema.fields}
+        created = created_values(self.subject.schema, self.values, self.item)
+        values = {name: current.get(name, value) for name, value in created.items()}
         for shared_state in self._shared_states:
             shared_state.end()
         self._shared_states = ()
         if self.session is not None:
             self.session._instances.evict(self.mapper, self.subject.identity)
-            if self._replaced_instance is not None:
-                self.session._instances.attach(self._replaced_instance)
-                self._replaced_instance = None
+            replaced, self._replaced_instance = self._replaced_instance, None
+            if replaced is not None:
+                self.session._instances.attach(replaced)
         revert_to_transient(self.instance, values)
 
 
@@ -327,8 +328,7 @@ class SaveChange(Change):
         changes: by field name the new value, None to remove it, or a `CounterDelta`, `SetDelta` or `Parts`.
         reindex: whether all index keys and guards are written again.
         unsaved: the changed fields of the instance that the write leaves out.
-        is_plain: whether the changes are new values that the instance has as they are, and that decoding gives back.
-            No other field differs.
+        is_plain: whether the changes are values that the instance has and decoding gives back, and no other differs.
     """
 
     unsaved: Collection[str] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
@@ -20,6 +20,7 @@ from dynamo_bao.errors import (
     BatchIncompleteError,
     CommitError,
     ConditionalError,
+    ItemNotFoundError,
     TransactionError,
     ValidationError,
     WriteOutcomeUnknownError,
@@ -34,16 +35,26 @@ from dynamo_bao.session.requests import deadline_of, round_of, run_at_once
 from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Instance, ModelMapper, State, Status, instance_dict, state_of
+from dynamo_bao.session.state import (
+    Instance,
+    ModelMapper,
+    State,
+    Status,
+    changed_names,
+    instance_dict,
+    mark_deleted,
+    state_of,
+    unload,
+)
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite
 from dynamo_bao.writes.bulk_insert import BulkInsert, has_generated_key
 from dynamo_bao.writes.change_factory import note_doubt, write_through
-from dynamo_bao.writes.changes import Change, CreateChange, DeleteChange
+from dynamo_bao.writes.changes import Change, CreateChange, DeleteChange, SaveChange
 from dynamo_bao.writes.hooks import run_afterwards
 from dynamo_bao.writes.invalidation import invalidate, sessions_to_tell
 from dynamo_bao.writes.merge import combined
 from dynamo_bao.writes.plans import ItemRef
-from dynamo_bao.writes.transact import run_transaction
+from dynamo_bao.writes.transact import run_transaction, translated_failure
 
 T = TypeVar("T")
 Prepare = Callable[[Session, Sequence[PendingWrite]], "list[Change | None]"]
@@ -217,15 +228,24 @@ class CommitOutcome:
         self.failed.update(other.failed)
         self.unknown.update(other.unknown)
 
-    def figures(self, changes: Iterable[Change]) -> CommitFigures:
-        """The outcome by instance. Changes without an outcome count as not written."""
+    def figures(self, changes: Iterable[Change], others: Iterable[Change] = ()) -> CommitFigures:
+        """The outcome by instance. Changes without an outcome count as not written.
+
+        Args:
+            changes: the changes that were sent.
+            others: changes that were sent as a part of these; see `_sent_with_others`.
+        """
         written, unclear = self.stored.keys(), self.unknown.keys()
         done: list[Any] = []
         not_done: list[Any] = []
         unknown: list[Any] = []
+        fates: dict[object, list[Any]] = {}
         for change in changes:
             fate = done if change in written else unknown if change in unclear else not_done
             fate.append(change.instance)
+            fates[change.item_ref] = fate
+        for change in others:
+            fates[change.item_ref].append(change.instance)
         return CommitFigures(tuple(done), tuple(not_done), tuple(unknown))
 
 
@@ -392,12 +412,42 @@ def _finish(
         for entry, change in zip(entries, prepared_changes, strict=True)
         if change is None or change.item_ref not in unwritten
     ]
-    figures = CommitFigures() if outcome is None else outcome.figures(combined_changes)
+    others = _sent_with_others(prepared_changes, combined_changes)
+    figures = CommitFigures() if outcome is None else outcome.figures(combined_changes, others)
     session._work.forget_written(written_entries if unwritten else entries, figures)
     if len(combined_changes) < len(prepared_changes):
         session._instances.withdraw(_never_stored(written_entries, combined_changes))
+    _forget_former_keys(session, entries, prepared_changes, unwritten)
     if outcome is not None:
-        _apply_results(combined_changes, outcome)
+        _apply_results(combined_changes, outcome, others)
+
+
+def _sent_with_others(prepared_changes: Sequence[Change | None], sent: Sequence[Change]) -> list[Change]:
+    """The changes that were sent as a part of another object's change, because both objects have the same item."""
+    if len(sent) == len(prepared_changes):
+        return []
+    sent_changes = {change.item_ref: change for change in sent}
+    return [
+        change
+        for change in prepared_changes
+        if change is not None
+        and (sent_change := sent_changes.get(change.item_ref)) is not None
+        and change.instance is not sent_change.instance
+    ]
+
+
+def _forget_former_keys(
+    session: Session,
+    entries: Sequence[PendingWrite],
+    prepared_changes: Sequence[Change | None],
+    unwritten: Container[object],
+) -> None:
+    """Makes the session forget the keys that new objects had when they were added, if they were stored under others."""
+    for entry, change in zip(entries, prepared_changes, strict=True):
+        if entry.key is None or change is None or change.item_ref in unwritten:
+            continue
+        if entry.key != change.subject.identity.key:
+            session._instances.forget_former_key(entry.mapper, entry.key, entry.instance)
 
 
 def _never_stored(entries: Iterable[PendingWrite], combined_changes: Iterable[Change]) -> list[Instance]:
@@ -453,10 +503,23 @@ def _commit_atomically(session: Session, changes: Sequence[Change], conclude: Co
             for change in changes:
                 change.translate_error(error)
             raise
+        except BaoError as error:
+            raise _atomic_failure(error, changes) from error.__cause__
         finally:
             for request in outcome.request_outcomes:
                 opened.add_outcome(database, request, [str(change.subject) for change in changes])
     return outcome
+
+
+def _atomic_failure(error: BaoError, changes: Sequence[Change]) -> BaoError:
+    """The error of an atomic commit of which nothing was written."""
+    objects = [change.instance for change in changes]
+    if isinstance(error, TransactionError):
+        return translated_failure(error, changes, objects) if error.errors else error
+    if len(changes) == 1 and isinstance(error, (ConditionalError, ItemNotFoundError)):
+        single = TransactionError("", (), [error])
+        return translated_failure(single, changes, objects)
+    return error
 
 
 def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: Conclude) -> CommitOutcome:
@@ -592,8 +655,11 @@ def _first_requests(groups: Sequence[_GroupWrite], changes: Sequence[Change]) ->
 # --- afterwards -----------------------------------------------------------------------------------------
 
 
-def _apply_results(changes: Sequence[Change], outcome: CommitOutcome) -> None:
+def _apply_results(changes: Sequence[Change], outcome: CommitOutcome, others: Sequence[Change]) -> None:
     """Updates memory to the stored items, runs hooks, and reports failures.
+
+    Args:
+        others: changes that were sent as a part of these; see `_sent_with_others`.
 
     Raises:
         CommitError: if a change is not written, or its outcome is unknown.
@@ -604,6 +670,7 @@ def _apply_results(changes: Sequence[Change], outcome: CommitOutcome) -> None:
         for change in changes
         if change in outcome.stored
     ]
+    written += _read_again({change.item_ref: change for change, _ in written}, others)
     errors = {
         change: change.translate_error(error) if isinstance(error, BaoError) else error
         for change, error in (*outcome.failed.items(), *outcome.unknown.items())
@@ -614,6 +681,32 @@ def _apply_results(changes: Sequence[Change], outcome: CommitOutcome) -> None:
         raise _partial_commit_error(changes, outcome, errors)
     if failed_hook is not None:
         raise failed_hook
+
+
+def _read_again(written: Mapping[object, Change], others: Sequence[Change]) -> list[tuple[Change, Instance]]:
+    """Makes objects whose changes were written together read their common item again; deleted ones are marked.
+
+    Args:
+        written: the written changes by item.
+
+    Returns:
+        Those of the other changes that were written, with their objects.
+    """
+    further = [change for change in others if change.item_ref in written and change.instance is not None]
+    for change in further:
+        sent = written[change.item_ref]
+        shows_same = instance_dict(change.instance) is instance_dict(sent.instance)
+        if shows_same or state_of(change.instance).status is _TRANSIENT:
+            continue
+        if isinstance(sent, DeleteChange) or isinstance(change, DeleteChange):
+            mark_deleted(change.instance)
+            continue
+        for either in (change, sent):
+            if state_of(either.instance).status is Status.LOADED:
+                changes = either.changes if isinstance(either, SaveChange) else ()
+                unsaved = [name for name in changed_names(either.instance) if name not in changes]
+                unload(either.instance, consistent=True, keep_changes=True, names=unsaved)
+    return [(change, change.instance) for change in further]
 
 
 def _partial_commit_error(

@@ -7,7 +7,7 @@ stored item.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from dynamo_bao.dynamodb.document_diff import (
@@ -84,12 +84,15 @@ class Parts:
         shape: the shape of the document.
         after: for a save, the encoded form of the current value.
         loaded: the stored form when it was loaded.
+        checks_result: whether the result must be read once before it is sent, because a class inside of the document
+            checks or converts its members.
     """
 
     edits: tuple[Edit, ...]
     shape: Shape = MERGED
     after: AttributeValue | None = None
     loaded: AttributeValue | None = None
+    checks_result: bool = False
 
     @property
     def is_uncertain(self) -> bool:
@@ -106,36 +109,139 @@ class Parts:
         ]
         return evolve(self, edits=tuple(edits))
 
-    def then(self, later: Parts) -> Parts:
-        """One change for this one and a later one of the same document. Conditions refer to the state before both."""
-        edits = list(self.edits)
-        for edit in later.edits:
-            edits = _with_later_edit(edits, edit)
-        return evolve(self, edits=tuple(edits), after=later.after)
+    def then(self, later: Parts, stored: AttributeValue | Absent | None = ANY_VALUE) -> Parts:
+        """One change for this one and a later one of the same document. Conditions refer to the state before both.
+
+        Args:
+            later: the later change. The positions in its paths are those after this change.
+            stored: the document before both; `ANY_VALUE` if it is not known.
+
+        Raises:
+            QueryError: if only the stored document can say what both do, and it is not known.
+            ValueError: if the later change adds to a value of another type. The text says which.
+        """
+        edits = _Sequence(self, later, stored).edits()
+        checks_result = self.checks_result or later.checks_result
+        return evolve(self, edits=tuple(edits), after=later.after, checks_result=checks_result)
 
 
-def _with_later_edit(edits: list[Edit], later: Edit) -> list[Edit]:
-    """The edits with a later one added to them.
+class _Sequence:
+    """Two changes of a document, one after the other, as edits that are all about the state before both.
 
-    Raises:
-        QueryError: if both depend on the stored value in different ways.
+    DynamoDB makes the edits of one update at the same time. So an edit of a part that the first change has moved, or
+    whose value depends on both, becomes an edit that sets the part around both.
+
+    Args:
+        first, later, stored: see `Parts.then`.
     """
-    steps = later.steps
-    for position, edit in enumerate(edits):
-        around = edit.steps == steps[: len(edit.steps)]
-        if around and (len(edit.steps) < len(steps) or later.is_relative):
-            if edit.is_relative and (edit.steps != steps or edit.action != later.action):
-                raise QueryError(
-                    f"One transaction cannot {edit.action} and then {later.action} the same part of a document."
-                )
-            value = edited(edit.value, [evolve(later, steps=steps[len(edit.steps) :])])
-            action = "set" if edit.action == "remove" else edit.action
-            return [*edits[:position], evolve(edit, action=action, value=value), *edits[position + 1 :]]
-    inside = [edit for edit in edits if edit.steps[: len(steps)] == steps]
-    if inside:  # only an earlier edit of the whole part can still say what the part was before
-        expected = next((edit.expected for edit in inside if edit.steps == steps), ANY_VALUE)
-        later = evolve(later, expected=expected, before=None)
-    return [*(edit for edit in edits if edit not in inside), later]
+
+    def __init__(self, first: Parts, later: Parts, stored: AttributeValue | Absent | None) -> None:
+        self._first = first
+        self._later = later
+        self._stored = stored
+
+    def edits(self) -> list[Edit]:
+        """The edits."""
+        paths: list[Steps] = []
+        for later in self._later.edits:
+            path = next(filter(None, (self._met_path(first, later) for first in self._first.edits)), None)
+            if path is not None:
+                paths.append(path[0])
+        paths = [
+            path for path in paths if not any(_is_inside(path, other) and path != other for other in paths)
+        ]
+        wholes = [self._whole(path) for path in dict.fromkeys(paths)]
+        first, others = self._apart(self._first, paths), self._apart(self._later, paths)
+        return [*wholes, *self._joined(first, others)]
+
+    def _apart(self, parts: Parts, paths: list[Steps]) -> list[Edit]:
+        return [edit for edit in parts.edits if not any(_is_inside(edit.steps, path) for path in paths)]
+
+    def _met_path(self, first: Edit, later: Edit) -> tuple[Steps] | None:
+        """The path of the part that two edits can only change together. None if they can stay two, or fit into one."""
+        if first.steps and isinstance(first.steps[-1], int):
+            around = first.steps[:-1]
+            inner = later.steps[len(around) : len(around) + 1]
+            if _is_inside(later.steps, around) and inner and isinstance(inner[0], int):
+                length = self._length(around)
+                is_beyond = length is not None and first.steps[-1] >= length and inner[0] >= length
+                if first.action == "remove" or is_beyond:
+                    return (around,)
+        gap = None if isinstance(self._stored, Absent) else _gap(self._stored, first.steps)
+        if gap is not None and later.action == "remove" and _is_inside(later.steps, gap):
+            return (gap,)  # a part that the first change creates
+        if _is_inside(later.steps, first.steps):
+            fits = not first.is_relative or (first.steps == later.steps and first.action == later.action)
+            return None if fits or (first.steps == later.steps and not later.is_relative) else (first.steps,)
+        return (later.steps,) if later.is_relative and _is_inside(first.steps, later.steps) else None
+
+    def _length(self, path: Steps) -> int | None:
+        """The length of a list before both changes; None if it is not known."""
+        if isinstance(self._stored, Absent):
+            return None
+        return len((part_at(self._stored, path) or {}).get("L", ()))
+
+    def _whole(self, path: Steps) -> Edit:
+        """The edit that sets a part to what both changes leave, if it is still stored as it was."""
+        stored = self._stored
+        if isinstance(stored, Absent):
+            label = ".".join(map(str, path)) or "the whole of it"
+            raise QueryError(
+                f"One transaction changes {label} twice, and the second change depends on the first. "
+                f"Write the two changes in two transactions."
+            )
+        after = part_at(left_by(self._later, left_by(self._first, stored)), path)
+        return Edit(path, "remove" if after is None else "set", after, part_at(stored, path))
+
+    def _joined(self, first: list[Edit], later: list[Edit]) -> list[Edit]:
+        """The edits of both changes. An edit inside of another one, or of the same part, becomes a part of it."""
+        inside: dict[int, list[Edit]] = {}
+        edits: list[Edit] = []
+        for edit in later:
+            number = next((n for n, outer in enumerate(first) if _is_inside(edit.steps, outer.steps)), None)
+            if number is None or (edit.steps == first[number].steps and not edit.is_relative):
+                edits.append(self._as_before(edit, first))
+            else:
+                inside.setdefault(number, []).append(edit)
+        replaced = [edit.steps for edit in later if not edit.is_relative]
+        return [
+            *(
+                _with_inner(edit, inside.get(number, ()))
+                for number, edit in enumerate(first)
+                if not any(_is_inside(edit.steps, steps) for steps in replaced)
+            ),
+            *edits,
+        ]
+
+    def _as_before(self, edit: Edit, first: list[Edit]) -> Edit:
+        """A later edit, with the value that must be stored before both changes."""
+        below = [other for other in first if _is_inside(other.steps, edit.steps)]
+        if not below:
+            return edit
+        expected = next((other.expected for other in below if other.steps == edit.steps), ANY_VALUE)
+        return evolve(edit, expected=expected, before=None)
+
+
+def _is_inside(steps: Steps, outer: Steps) -> bool:
+    """Whether a path is inside another one, or the same."""
+    return steps[: len(outer)] == outer
+
+
+def _with_inner(edit: Edit, inner: Sequence[Edit]) -> Edit:
+    """An edit that also does what later edits inside of it do."""
+    inner_edits = [evolve(later, steps=later.steps[len(edit.steps) :]) for later in inner]
+    if not inner_edits:
+        return edit
+    try:
+        value = edited(edit.value, inner_edits)
+    except ValueError:
+        for later, inner_edit in zip(inner, inner_edits, strict=True):
+            part = part_at(edit.value, inner_edit.steps)
+            if part is not None and _OPERANDS.get(later.action, "NULL") not in part:
+                raise cannot_add(later, part) from None
+        raise
+    action = "set" if edit.action == "remove" and value is not None else edit.action
+    return evolve(edit, action=action, value=value)
 
 
 def is_long(changes: Mapping[str, object]) -> bool:

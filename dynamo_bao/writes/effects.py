@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dynamo_bao.dynamodb.document_diff import edited, same_stored
+from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import DataFormatError, message_of
 from dynamo_bao.fields.base import Field
-from dynamo_bao.mapping.codec import ABSENT, STATE, loaded_value
+from dynamo_bao.mapping.codec import ABSENT, SCALARS, STATE, loaded_value
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import (
     BLIND,
@@ -60,6 +60,21 @@ def applied(
         else:
             item[field.attribute] = after
     return item
+
+
+def created_values(schema: Schema, values: Mapping[str, object], item: Item) -> dict[str, object]:
+    """The values that a new item stores. What the program has changed in place since then does not count.
+
+    Args:
+        values: the values of the instance when its item was made. Its lists, maps and sets are the program's.
+        item: the new item.
+    """
+    created = {name: values.get(name) for name in schema.fields}
+    for name, field in schema.fields.items():
+        if type(created[name]) not in SCALARS:
+            stored = loaded_value(field, item)
+            created[name] = created[name] if stored is ABSENT else stored
+    return created
 
 
 def value_before(field: Field, loaded: LoadedSnapshot) -> Any:
@@ -191,10 +206,10 @@ def absolute(field: Field, change: Any, before: Any) -> object:
         before: the value before the change.
     """
     if isinstance(change, CounterDelta):
-        return (before or 0) + change.amount
+        return ((field.missing_value() or 0) if before is None else before) + change.amount
     if isinstance(change, SetDelta):
         return (set(before or ()) | change.added) - change.removed
     if isinstance(change, Parts):
-        form = edited(form_of(field, before), change.edits)
+        form = left_by(change, form_of(field, before))
         return None if form is None else field.from_dynamo(form)
     return change

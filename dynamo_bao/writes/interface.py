@@ -26,8 +26,7 @@ from dynamo_bao.writes.commit import commit, register_objects
 from dynamo_bao.writes.invalidation import invalidate
 from dynamo_bao.writes.merge import combine
 from dynamo_bao.writes.plans import CounterDelta, ItemRef
-from dynamo_bao.writes.transact import run_transaction
-from dynamo_bao.writes.transaction_errors import transaction_failed
+from dynamo_bao.writes.transact import run_transaction, translated_failure
 
 __all__ = [
     "Change",
@@ -51,7 +50,7 @@ __all__ = [
     "run_transaction",
     "save_changes",
     "saving_of",
-    "transaction_failed",
+    "translated_failure",
     "update_of",
     "write_of",
 ]

@@ -6,16 +6,17 @@ import copy
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from dynamo_bao.dynamodb.document_diff import edited
+from dynamo_bao.dynamodb.document_diff import ANY_VALUE
 from dynamo_bao.dynamodb.expressions.conditions import all_of, is_empty
-from dynamo_bao.errors import ItemNotFoundError, QueryError
+from dynamo_bao.errors import DataFormatError, ItemNotFoundError, QueryError, message_of
 from dynamo_bao.fields.base import Field
-from dynamo_bao.mapping.snapshots import StoredItem, form_of
-from dynamo_bao.writes.actions import WritePlan
+from dynamo_bao.mapping.snapshots import StoredItem
+from dynamo_bao.writes.actions import Assumed, WritePlan
 from dynamo_bao.writes.changes import Change, ConditionCheck, CreateChange, DeleteChange, SaveChange
 from dynamo_bao.writes.document_changes import Parts
-from dynamo_bao.writes.effects import absolute
-from dynamo_bao.writes.plans import CounterDelta, SetDelta, plan_create, plan_delete, plan_replace
+from dynamo_bao.writes.effects import absolute, created_values
+from dynamo_bao.writes.item_size import check_item_size
+from dynamo_bao.writes.plans import CounterDelta, ItemRef, SetDelta, plan_create, plan_delete, plan_replace
 
 C = TypeVar("C", bound=Change)
 
@@ -87,13 +88,35 @@ def merged(first: Change, second: Change) -> Change | None:
             **first.subject.names,
         )
     if isinstance(first, CreateChange):
-        fields, before = first.subject.schema.fields, first.values
+        fields, before = (
+            first.subject.schema.fields,
+            created_values(first.subject.schema, first.values, first.item),
+        )
         changed = {
-            name: absolute(fields[name], change, before.get(name)) for name, change in second.changes.items()
+            name: _changed_value(first.subject, fields[name], change, before.get(name))
+            for name, change in second.changes.items()
         }
-        return first.with_values({**before, **changed})
+        creation, (schema, _, identity) = first.with_values({**before, **changed}), first.subject
+        check_item_size(schema.name, identity.primary_id, creation.item)
+        return creation
     assert isinstance(first, SaveChange)
     return _saved(first, second)
+
+
+def _changed_value(subject: ItemRef, field: Field, change: object, before: object) -> object:
+    try:
+        return absolute(field, change, before)
+    except ValueError as error:
+        raise _cannot_follow(subject, field, error) from error
+
+
+def _cannot_follow(subject: ItemRef, field: Field, error: ValueError) -> DataFormatError:
+    """The error for a change that cannot be made after an earlier one of the same field."""
+    return DataFormatError(
+        f"{subject}: a part of {field.name} cannot be changed: {message_of(error)}. Give the field whole.",
+        **subject.names,
+        field=field.name,
+    )
 
 
 def _with_condition(change: C, requirement: Change) -> C:
@@ -109,8 +132,16 @@ def _deleted(first: Change, second: DeleteChange) -> Change | None:
         return None
     combined_change = _with_condition(second, first)
     combined_change.stored_item = first.stored_item
-    combined_change.assumed = {**second.assumed, **first.assumed}
+    combined_change.assumed = _assumed_before(first, second)
     return combined_change
+
+
+def _assumed_before(first: Change, second: Change) -> Assumed:
+    """What two changes assume to be stored before both. The second one may assume what the first one stores."""
+    fields, changes = first.subject.schema.fields, first.changes if isinstance(first, SaveChange) else ()
+    changed_attributes = {fields[name].attribute for name in changes}
+    later = {name: value for name, value in second.assumed.items() if name not in changed_attributes}
+    return {**later, **first.assumed}
 
 
 def _replaced(first: Change, second: CreateChange) -> Change:
@@ -133,27 +164,32 @@ def _saved(first: SaveChange, second: SaveChange) -> SaveChange:
     combined_change.is_plain = first.is_plain and second.is_plain
     fields = first.subject.schema.fields
     for name, change in second.changes.items():
-        earlier = combined_change.changes.get(name)
-        combined_change.changes[name] = (
-            _after(fields[name], earlier, change) if name in combined_change.changes else change
-        )
-    changed_attributes = {fields[name].attribute for name in first.changes}
-    later = {name: value for name, value in second.assumed.items() if name not in changed_attributes}
-    combined_change.assumed = {**later, **first.assumed}
+        if name in first.changes:
+            change = _after(first, fields[name], first.changes[name], change)
+        combined_change.changes[name] = change
+    combined_change.assumed = _assumed_before(first, second)
     return combined_change
 
 
-def _after(field: Field, first: object, second: object) -> object:
-    """The change of a field that has the effect of two changes, one after the other."""
+def _after(change: SaveChange, field: Field, first: object, second: object) -> object:
+    """The change of a field that has the effect of two changes, one after the other.
+
+    Args:
+        change: the change of the item that `first` belongs to.
+    """
     if isinstance(first, CounterDelta) and isinstance(second, CounterDelta):
         return CounterDelta(first.amount + second.amount)
     if isinstance(first, SetDelta) and isinstance(second, SetDelta):
         return SetDelta(
             (first.added - second.removed) | second.added, (first.removed - second.added) | second.removed
         )
-    if isinstance(second, Parts):
-        if isinstance(first, Parts):
-            return first.then(second)
-        form = edited(form_of(field, first), second.edits)
-        return None if form is None else field.from_dynamo(form)
-    return absolute(field, second, first)
+    if isinstance(first, Parts) and isinstance(second, Parts):
+        item = None if change.stored_item is None else change.stored_item.item
+        try:
+            return first.then(second, ANY_VALUE if item is None else item.get(field.attribute))
+        except QueryError as error:
+            text = f"{change.subject}: {field.name}: {message_of(error)}"
+            raise QueryError(text, field=field.name) from error
+        except ValueError as error:
+            raise _cannot_follow(change.subject, field, error) from error
+    return _changed_value(change.subject, field, second, first)

@@ -27,7 +27,8 @@ from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField, IntegerField, NumberField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.mapping.schema import Schema, part_of
+from dynamo_bao.mapping.schema import Schema, check_steps, part_of
+from dynamo_bao.mapping.snapshots import form_of
 from dynamo_bao.writes.document_changes import FieldShape, Parts
 from dynamo_bao.writes.plans import CounterDelta, SetDelta
 
@@ -66,7 +67,9 @@ def accepted_changes(schema: Schema, changes: Mapping[Any, Any]) -> dict[str, ob
     accepted = schema.accept_all(values, values) if values else {}
     accepted.update(deltas)
     for name, group in edits.items():
-        accepted[name] = Parts(tuple(group), FieldShape(schema.fields[name]))
+        field = schema.fields[name]
+        runs_code = any(_runs_code(field, edit.steps) for edit in group)
+        accepted[name] = Parts(tuple(group), FieldShape(field), checks_result=runs_code)
     return accepted
 
 
@@ -112,6 +115,14 @@ def _changed_field(schema: Schema, field: Field, change: ChangeValue) -> Any:
     if isinstance(change, (AddMembers, DropMembers)):
         if not isinstance(field, SetField):
             raise _misplaced(schema, (field.name,), change, "set fields only")
+        if not field.is_native:
+            raise _misplaced(
+                schema,
+                (field.name,),
+                change,
+                "sets of texts, of numbers or of bytes. This set is stored as a list: "
+                "load the object, change its set and save it; so it",
+            )
         members = frozenset(field.accept(set(change.members)))
         return (
             SetDelta(members, frozenset())
@@ -146,12 +157,7 @@ def _check_plain(schema: Schema, field: Field, change: ChangeValue) -> None:
 
 def _edit_inside(schema: Schema, owner: Field, inner: Steps, value: Any) -> Edit:
     """The edit of a part of a document by a value or a value object."""
-    for step in inner:
-        is_position = isinstance(step, int) and not isinstance(step, bool) and step >= 0
-        if not (is_position or (isinstance(step, str) and step)):
-            raise QueryError(
-                f"{schema.name}.{owner.name}: {step!r} is no name or position.", field=owner.name
-            )
+    check_steps(owner, inner)
     part, path = part_of(owner, inner), (owner.name, *inner)
     if isinstance(value, Remove):
         _check_removable(schema, owner, inner)
@@ -173,9 +179,7 @@ def _edit(schema: Schema, path: Steps, part: Field | None, change: ChangeValue) 
             raise _misplaced(schema, path, change, "numbers only")
         return Edit(steps, "increment", _amount(schema, path, part, change.amount))
     assert isinstance(change, (Append, Prepend))
-    if part is not None and (
-        not isinstance(part, (ListField, AnythingField)) or getattr(part, "places", None) is not None
-    ):
+    if part is not None and (not isinstance(part, (ListField, AnythingField)) or _has_fixed_length(part)):
         raise _misplaced(schema, path, change, "lists only")
     inner = None if part is None or isinstance(part, AnythingField) else part.inside(0)
     members = [
@@ -202,7 +206,14 @@ def _stored(schema: Schema, path: Steps, part: Field | None, value: Any) -> Attr
     """The stored form of a value for a part of a document."""
     field = _ANY_FIELD if part is None else part
     if field.name == path[0] and len(path) == 1:
-        return field.store_part(field.accept(value))
+        form = form_of(field, field.accept(value))
+        if form is None:
+            raise QueryError(
+                f"{schema.name}.{field.name}: {value!r} is stored as no attribute, so it cannot be set only if the "
+                f"field is missing. Leave the change out.",
+                field=field.name,
+            )
+        return form
     try:
         return field.store_part(field.accept(value))
     except ValueError as error:
@@ -214,9 +225,26 @@ def _check_removable(schema: Schema, owner: Field, inner: Steps) -> None:
     """Raises `ValidationError` for the removal of a member that its object requires."""
     around = owner if len(inner) == 1 else part_of(owner, inner[:-1])
     member = around.members.get(str(inner[-1])) if isinstance(around, NestedField) else None
-    if member is not None and member.is_required:
+    if (member is not None and member.is_required) or _has_fixed_length(around):
         path = path_text((owner.name, *inner))
         raise ValidationError(f"{schema.name}.{path} is needed and cannot be removed; give it a value.", path)
+
+
+def _has_fixed_length(field: Field | None) -> bool:
+    """Whether a field is a tuple of a fixed number of elements."""
+    return isinstance(field, ListField) and field.positions is not None
+
+
+def _runs_code(owner: Field, steps: Steps) -> bool:
+    """Whether a part is inside an object whose class checks or converts its members."""
+    field: Field | None = owner
+    for step in steps:
+        if field is None or isinstance(field, AnythingField):
+            return False
+        if isinstance(field, NestedField) and field.runs_code:
+            return True
+        field = field.inside(step)
+    return False
 
 
 def _misplaced(schema: Schema, path: Steps, change: ChangeValue, valid_targets: str) -> QueryError:

@@ -22,14 +22,15 @@ from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import DERIVED, SEARCH_TEXT
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import ConditionalError, DataFormatError, message_of
+from dynamo_bao.errors import ConditionalError, DataFormatError, ValidationError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, UniqueConstraintSchema
-from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.schema import Schema, is_readable
 from dynamo_bao.mapping.snapshots import StoredItem
+from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.runtime.records import evolve, frozen
 from dynamo_bao.writes.actions import (
     NO_ATTRIBUTE,
@@ -42,7 +43,7 @@ from dynamo_bao.writes.actions import (
     check_update_size,
     free_or_owned,
 )
-from dynamo_bao.writes.document_changes import MAX_PATHS, Parts, PartsPlan, is_long
+from dynamo_bao.writes.document_changes import MAX_PATHS, Parts, PartsPlan, is_long, left_by
 
 
 class ItemRef(NamedTuple):
@@ -303,6 +304,7 @@ def _put_parts(
     model, key = subject.schema.name, subject.identity.primary_id
     try:
         PartsPlan(field.attribute, parts, item, max_paths).into(draft.update, draft.conditions)
+        after = None if item is None else left_by(parts, item.get(field.attribute))
     except ValueError as error:
         raise DataFormatError(
             f"{model} {key}: a part of {field.name} cannot be changed: {message_of(error)}; nothing was "
@@ -311,18 +313,35 @@ def _put_parts(
             key=key,
             field=field.name,
         ) from None
+    if parts.checks_result and item is not None and after is not None:
+        _check_result(subject, field, item, after)
+
+
+def _check_result(subject: ItemRef, field: Field, item: Item, after: AttributeValue) -> None:
+    """Raises `ValidationError` for a document that could not be read any more after a change of its parts."""
+    try:
+        field.from_dynamo(after)
+    except Exception as error:
+        require_data_error(error)
+        if not is_readable(field, item.get(field.attribute)):
+            return  # it could not be read before either
+        name = f"{subject.schema.name}.{field.name}"
+        raise ValidationError(
+            f"{name}: the change would leave a value that its classes refuse: {message_of(error)}", field.name
+        ) from error
 
 
 def _with_indexed_counters(
     draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], stored_item: StoredItem | None
 ) -> Mapping[str, object]:
-    """The changes, with new values instead of deltas for counters that are index keys.
+    """The changes, with new values instead of deltas for counters that are index keys or unique.
 
     DynamoDB cannot add to the text of a key. So the plan sets such a counter, on condition that it is still the one
     that was read.
     """
     schema = subject.schema
-    deltas = {name for name in schema.indexed_names if isinstance(changes.get(name), CounterDelta)}
+    names = schema.indexed_names | schema.unique_names
+    deltas = {name for name in names if isinstance(changes.get(name), CounterDelta)}
     if not deltas:
         return changes
     assert stored_item is not None  # `needs_source` says so
@@ -336,12 +355,17 @@ def _with_indexed_counters(
 
 
 def needs_source(schema: Schema, changes: Mapping[str, object]) -> bool:
-    """Whether a change by key must read the item first, for its unique values, search text or index keys."""
+    """Whether a change by key must read the item first.
+
+    Its unique values, search text and index keys may follow from other fields, and a class may check its members.
+    """
     if not schema.source_names.isdisjoint(changes) and (
         not schema.unique_names.isdisjoint(changes)
         or any(isinstance(changes.get(name), CounterDelta) for name in schema.indexed_names)
         or needs_search_sources(schema, changes)
     ):
+        return True
+    if any(type(change) is Parts and change.checks_result for change in changes.values()):
         return True
     return is_long(changes)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
+from typing import Any
 
 from dynamo_bao.dynamodb.expressions.conditions import all_of
 from dynamo_bao.dynamodb.keys import Key
@@ -169,6 +170,25 @@ def _merged(first: Action, second: Action) -> Action:
     return evolve(taking, condition=first.condition | second.condition)
 
 
+def translated_failure(
+    error: TransactionError, changes: Sequence[Change], objects: Iterable[Any]
+) -> TransactionError:
+    """The error of a transaction, with the errors of its writes translated by their changes.
+
+    Args:
+        error: the error. It has the error of each write.
+        changes: the changes, one for each item.
+        objects: the objects that the error names, one for each change.
+    """
+    errors = [
+        None if reason is None else change.translate_error(reason)
+        for change, reason in zip(changes, error.errors, strict=True)
+    ]
+    translated = transaction_failed([change.label for change in changes], errors)
+    translated.objects = tuple(objects)
+    return translated
+
+
 def _check_size(combined: TransactionPlan) -> None:
     if len(combined.actions) * MAX_ITEM_BYTES <= MAX_TRANSACTION_BYTES:  # an item is never larger
         return
@@ -176,7 +196,8 @@ def _check_size(combined: TransactionPlan) -> None:
     if len(actions) > MAX_TRANSACTION_ACTIONS:
         raise TransactionTooLargeError(
             f"The transaction has {len(actions)} actions (items, checks and guards of unique values); DynamoDB takes "
-            f"{MAX_TRANSACTION_ACTIONS}. Nothing was sent. Write in several transactions, or with session.commit()."
+            f"{MAX_TRANSACTION_ACTIONS}. Nothing was sent. Write in several transactions, or with session.commit(), "
+            f"which needs one only for objects that hand on unique values; commit fewer of those at once."
         )
     size = sum(item_bytes(_content(action)) for action in actions)
     if size > MAX_TRANSACTION_BYTES:

@@ -610,7 +610,8 @@ def test_the_field_of_what_is_inside() -> None:
     assert field_of(dict).inside("a") is None
     pair = field_of(tuple[int, str])
     assert type(pair.inside(1)) is StringField
-    assert pair.inside(2) is None
+    with pytest.raises(QueryError, match=r"M\.v has 2 elements, so there is no position 2"):
+        pair.inside(2)
     with pytest.raises(QueryError, match=r"Place has no member 'nmae'\. Did you mean 'name'"):
         place.inside("nmae")
     assert not place.is_unit
