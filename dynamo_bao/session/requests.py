@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from dynamo_bao.dynamodb.table import Database
@@ -76,8 +77,8 @@ def run_at_once(
             start = starter_of(database.transport, min(at_once, len(calls)))
         if start is None:
             return database.pool.run(calls, at_once)
-        deadline = deadline_of(session, database)
-        results = answered(start, first_requests, calls, at_once, lambda: deadline, on_start)
+        deadline = partial(deadline_of, session, database)  # of each call, from when it starts
+        results = answered(start, first_requests, calls, at_once, deadline, on_start)
         rest = [number for number in range(len(calls)) if number not in results]
         if rest:
             further_results = database.pool.run([calls[number] for number in rest], at_once)

@@ -12,7 +12,7 @@ from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
-from dynamo_bao.dynamodb.transport.batch_write import BatchWritten, in_batches, write_batch
+from dynamo_bao.dynamodb.transport.batch_write import BatchWritten, Puts, in_batches, write_batch
 from dynamo_bao.dynamodb.transport.error_mapping import may_have_succeeded
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.errors import (
@@ -370,9 +370,7 @@ def commit(session: Session, entries: Sequence[PendingWrite], changes_of: Prepar
 def _commit_bulk(session: Session, bulk: BulkInsert) -> None:
     """Writes a bulk insert. If some puts are not written, each becomes a change with its own outcome."""
     database, batches = bulk.database, in_batches(bulk.entries)
-    calls = [
-        partial(write_batch, database.transport, puts, deadline_of(session, database)) for puts in bulk.puts()
-    ]
+    calls = [partial(_write_puts, session, database, puts) for puts in bulk.puts()]
     conclude: Conclude = partial(_finish_early, session, bulk.entries, None)
     writing = Parts(lambda: in_batches(bulk.changes()), calls, _outcome_of, conclude)
     with writing, round_of(session, database, "commit") as opened:
@@ -389,6 +387,10 @@ def _commit_bulk(session: Session, bulk: BulkInsert) -> None:
     for batch, part in zip(in_batches(changes), parts, strict=True):
         outcome.add(_outcome_of(batch, part))
     _finish(session, bulk.entries, changes, changes, outcome)
+
+
+def _write_puts(session: Session, database: Database, puts: Puts) -> BatchWritten:
+    return write_batch(database.transport, puts, deadline_of(session, database))
 
 
 def _finish(
@@ -526,7 +528,7 @@ def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: C
     """Sends the parts of the plan at the same time, and collects their outcomes."""
     plan, database = plan_commit(changes), changes[0].mapper.database
     calls: list[Callable[[], CommitOutcome]] = [
-        partial(_batch_outcome, batch, deadline_of(session, database)) for batch in plan.batches
+        partial(_batch_outcome, batch, partial(deadline_of, session, database)) for batch in plan.batches
     ]
     groups = list(map(_GroupWrite, plan.groups))
     calls += groups
@@ -543,14 +545,14 @@ def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: C
     return total
 
 
-def _batch_outcome(changes: Sequence[Change], deadline: float) -> CommitOutcome:
-    """Writes changes without conditions."""
+def _batch_outcome(changes: Sequence[Change], deadline: Callable[[], float]) -> CommitOutcome:
+    """Writes changes without conditions. The time of the call begins when it is made."""
     database = changes[0].mapper.database
     puts: dict[str, dict[Key, Item | None]] = {}
     for change in changes:
         table, key = change.item_ref
         puts.setdefault(table, {})[key] = change.item if isinstance(change, CreateChange) else None
-    return _outcome_of(changes, write_batch(database.transport, puts, deadline))
+    return _outcome_of(changes, write_batch(database.transport, puts, deadline()))
 
 
 def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> CommitOutcome:

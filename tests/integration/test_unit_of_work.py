@@ -796,6 +796,33 @@ def test_functions_and_generators_tell_too(embedded: Manager) -> None:
         list(yields())
 
 
+@pytest.mark.parametrize("kind", ["new", "changed"])
+def test_each_write_of_a_commit_has_the_whole_deadline(table_name: str, kind: str) -> None:
+    """A commit of many writes takes longer than one write may, and it is written all the same."""
+    time = FakeTime()
+
+    def slow(request: Any, send: Any, chance: Any) -> Any:
+        time.sleep(0.4)
+        return send(request)
+
+    transport = FaultInjectingTransport(embedded_transport().wire, clock=time.clock)
+    with init_models(models=[Post], transport=transport, table_name=table_name, deadline=1.0) as manager:
+        manager.create_table()
+        with run_with_batch_context() as session:
+            posts = [Post(title=f"{number}") for number in range(200)]
+            session.add(*posts)
+            transport.inject(slow)
+            session.commit()
+            if kind == "changed":
+                for post in posts:
+                    post.title = "new"
+                session.add(*posts)
+                session.commit()
+            transport.inject(())
+            assert session.last_commit is not None
+            assert len(session.last_commit.done) == 200
+
+
 def test_an_expunged_object_is_not_committed(embedded: Manager) -> None:
     """The session lets go of its changes as well."""
     Org.create(org_id="a", name="A")

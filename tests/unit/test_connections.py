@@ -516,3 +516,13 @@ def test_a_child_process_leaves_the_connections_of_its_parent_alone() -> None:
         os.waitpid(child, 0)
         assert connections.exchange(post(), PATIENCE).body == BODY
         assert server.connections == 1
+
+
+def test_nothing_is_sent_if_no_time_is_left() -> None:
+    """Half a request would leave a write with an unknown outcome. The connection stays."""
+    with connected(always(plain())) as (server, connections):
+        connections.exchange(post(), PATIENCE)
+        assert connections.start(post(number=1), time.monotonic() - 1) is None
+        assert connections.idle_count == 1
+        assert connections.exchange(post(number=2), PATIENCE).status == 200
+        assert len(server.asked) == 2

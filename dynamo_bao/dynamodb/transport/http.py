@@ -502,9 +502,9 @@ class Connections:
             request, end_time: see `lease`.
 
         Returns:
-            The connection, and the error of sending or None; None without an idle connection.
+            The connection, and the error of sending or None. None without an idle connection, or if no time is left.
         """
-        idle = self._idle_connection()
+        idle = self._idle_connection() if time.monotonic() < end_time else None
         if idle is None:
             return None
         failure: ReplyLost | None = None
