@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, Final, TypeVar
@@ -144,9 +145,16 @@ def _limit_option(kind: str) -> Callable[[Any], Any]:
     return click.option(
         f"--max-{kind}-units",
         type=click.FloatRange(min=0, min_open=True),
+        callback=_finite,
         metavar="NUMBER",
         help=f"Consume at most this many {kind} units a second.",
     )
+
+
+def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a number of units; give one such as 500, or leave it out.")
+    return value
 
 
 def tenant_of(manager: Manager) -> str | None:

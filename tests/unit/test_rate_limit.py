@@ -153,3 +153,14 @@ def test_a_wait_for_the_limit_is_no_part_of_the_deadline(deadline: float) -> Non
 def test_a_rate_is_a_positive_number(value: object) -> None:
     with pytest.raises(ConfigurationError, match=r"max_write_units=.*; give a positive number"):
         checked_rate(value, "max_write_units")
+
+
+def test_time_stands_still_while_a_request_waits_for_its_units() -> None:
+    """So a call of several requests is not late because of the limit."""
+    time = ThreadsTime(1)
+    transport = RateLimitedTransport(Service(time.clock), None, UnitRate(10, time.clock))
+    begin = transport.clock.now()
+    for _ in range(3):
+        transport.send(put(100, seconds=0.5), deadline=begin + 3)
+    assert time.clock.now() > 19
+    assert transport.clock.now() == pytest.approx(begin + 1.5)

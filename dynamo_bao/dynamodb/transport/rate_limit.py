@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from dynamo_bao.dynamodb.service import (
@@ -80,8 +82,47 @@ class UnitRate:
             self._costs[kind] = units
 
 
+class _PausableTime:
+    """The time without the pauses in which at least one thread waits.
+
+    Args:
+        clock: the clock of the time with the pauses.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting_threads = 0
+        self._paused_at = 0.0
+        self._paused_seconds = 0.0
+
+    def now(self) -> float:
+        """The time in seconds."""
+        with self._lock:
+            now = self._clock.now()
+            pause = now - self._paused_at if self._waiting_threads else 0.0
+            return now - pause - self._paused_seconds
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """A block in which the time stands still."""
+        with self._lock:
+            if not self._waiting_threads:
+                self._paused_at = self._clock.now()
+            self._waiting_threads += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting_threads -= 1
+                if not self._waiting_threads:
+                    self._paused_seconds += self._clock.now() - self._paused_at
+
+
 class RateLimitedTransport:
     """A transport that keeps requests within limits of capacity units per second.
+
+    The time of its clock stands still while a request waits for its units, so no wait counts for a deadline.
 
     Args:
         transport: sends the requests.
@@ -93,11 +134,13 @@ class RateLimitedTransport:
         self._transport = transport
         self._reads = reads
         self._writes = writes
+        self._time = _PausableTime(transport.clock)
+        self._clock = Clock(self._time.now, transport.clock.sleep)
 
     @property
     def clock(self) -> Clock:
         """The clock of the deadlines."""
-        return self._transport.clock
+        return self._clock
 
     @property
     def wire(self) -> Any:
@@ -112,24 +155,24 @@ class RateLimitedTransport:
         is_read = request.operation in READ_OPERATIONS
         rate = self._reads if is_read else self._writes
         if rate is None:
-            return self._transport.send(request, deadline=deadline)
-        start_time = self.clock.now()
-        reserved = rate.wait(request.operation, _guess(request))
+            return self._transport.send(request, deadline=self._inner_deadline(deadline))
+        with self._time.pause():
+            reserved = rate.wait(request.operation, _guess(request))
         units: float | None = None
         try:
-            reply = self._transport.send(request, deadline=_later(deadline, self.clock.now() - start_time))
+            reply = self._transport.send(request, deadline=self._inner_deadline(deadline))
             if "ConsumedCapacity" in reply.parsed:
                 units = reply.capacity.read if is_read else reply.capacity.write
         finally:
             rate.settle(request.operation, reserved, units)
         return reply
 
-
-def _later(deadline: float, seconds: float) -> float:
-    """A deadline that is some seconds later."""
-    if isinstance(deadline, Deadline):
+    def _inner_deadline(self, deadline: float) -> float:
+        """A deadline by the clock of the transport that sends."""
+        seconds = self._transport.clock.now() - self._clock.now()
+        if not isinstance(deadline, Deadline):
+            return deadline + seconds
         return Deadline(deadline + seconds, deadline.max_throttled_calls)
-    return deadline + seconds
 
 
 def _guess(request: Request) -> float:

@@ -465,7 +465,8 @@ def test_each_command_takes_limits(stocked: Project, monkeypatch: pytest.MonkeyP
         assert stocked(*command, *reading).exit_code == 0
         assert limits == {"read": {70000}}
         assert stocked(*command, "--max-write-units", "5").exit_code == 2
-        assert stocked(*command, "--max-read-units", "0").exit_code == 2
+        for wrong in ("0", "nan", "inf"):
+            assert stocked(*command, "--max-read-units", wrong).exit_code == 2
     for name, *arguments in (
         ("import", "Customer", "more.jsonl"),
         ("reindex", "Customer"),
