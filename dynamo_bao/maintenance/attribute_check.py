@@ -52,12 +52,14 @@ def _bad(stored: ExaminedItem) -> Iterator[tuple[Field, AttributeValue]]:
 def readings(stored: ExaminedItem) -> dict[str, Any]:
     """The values that bad attributes of an item express in another type, by field name, if they are certain.
 
-    A NULL that the field does not accept means None: the attribute can be removed, and the field reads its default.
+    A NULL that the field does not accept means None: the attribute can be removed, if the field then reads its default
+    or None.
     """
     values: dict[str, Any] = {}
     for field, value in _bad(stored):
         if "NULL" in value:
-            values[field.name] = None
+            if field.nullable or field.missing_value() is not None:
+                values[field.name] = None
             continue
         with suppress(StopIteration):
             values[field.name] = next(_read(field, from_document(value)))
@@ -70,8 +72,13 @@ def _read(field: Field, plain: object) -> Iterator[Any]:
         with suppress(Exception):  # a field's own conversions may raise anything
             value = field.accept(candidate)
             attribute = field.to_dynamo(value)
-            if attribute is not None:
+            if attribute is not None and not _is_another_number(plain, attribute):
                 yield field.from_dynamo(attribute)
+
+
+def _is_another_number(plain: object, attribute: AttributeValue) -> bool:
+    """Whether a text is stored as a number that has not all of its digits."""
+    return isinstance(plain, str) and "N" in attribute and Decimal(attribute["N"]) != Decimal(plain)
 
 
 def _other_forms(plain: object) -> Iterator[Any]:

@@ -209,7 +209,7 @@ class _Import:
                 "digest": self._digest.hexdigest(),
                 "written": self.written,
                 "refused": self.refused,
-                "flight": {**self._flight, **made_up},
+                "flight": {**made_up, **self._flight},  # a line that was read again has made up nothing
             }
         )
 

@@ -57,7 +57,7 @@ def reindex_items(
     """
     mapper = Limits.of(max_read_units, max_write_units).repository(mapper)
     way = scanner_for(mapper, tenant, stored=True)
-    progress_file = _journal(mapper, tenant, "reindex", journal)
+    progress_file = _journal(mapper, tenant, "reindex", journal, fill_defaults=fill_defaults)
     state = progress_file.begin(resume=resume, restart=restart)
     return _written(mapper, way, progress_file, state, None, dry_run, fill_defaults)
 
@@ -106,10 +106,12 @@ def rebuild_search_texts(
     return _written(mapper, Iterating(mapper, tenant), progress_file, state, SEARCH, dry_run)
 
 
-def _journal(mapper: ModelMapper, tenant: str | None, job: str, path: Path | None) -> ProgressFile:
+def _journal(
+    mapper: ModelMapper, tenant: str | None, job: str, path: Path | None, **options: bool
+) -> ProgressFile:
     name = mapper.schema.name
     default = Path(f".bao-{job}-{mapper.database.table_name}-{name}.progress")
-    return ProgressFile(path or default, work_on(mapper.database, job, name, tenant))
+    return ProgressFile(path or default, {**work_on(mapper.database, job, name, tenant), **options})
 
 
 def _written(

@@ -522,7 +522,11 @@ def _put_constraints(
         draft.assume(field, before)  # also for an equal value: the stored one may have changed
         if same_stored(before, after):
             continue
-        _free(draft, subject, constraint, before)
+        guard = None if after is None else constraint.guard_key(subject.tenant, after)
+        if guard is None or guard != constraint.guard_of(
+            subject.tenant, before
+        ):  # two forms may have one guard
+            _free(draft, subject, constraint, before)
         if after is not None:
             _claim(draft, subject, constraint, after, value)
 

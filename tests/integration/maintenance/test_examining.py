@@ -293,6 +293,7 @@ class Typed(Model, prefix="ty"):
     part: float | None = FloatField(default=None)
     exact: Decimal | None = DecimalField(default=None)
     flag: bool = BooleanField(default=True)
+    required: str
     things: dict[str, Any] | None = MapField(default=None)
     list_: list[Any] | None = ListField(default=None)
     tags: set[str] = StringSetField()
@@ -315,6 +316,8 @@ UNCERTAIN: list[tuple[str, dict[str, Any]]] = [
     ("whole", {"S": "7.5"}),
     ("things", {"S": "5"}),
     ("things", {"S": "no JSON"}),
+    ("part", {"S": "9007199254740993"}),
+    ("required", {"NULL": True}),
     ("text", {"BOOL": True}),
     ("text", {"L": []}),
     ("tags", {"L": []}),
@@ -327,7 +330,8 @@ def test_a_bad_attribute_is_mended_where_it_is_certain_what_it_says(
 ) -> None:
     """A number in a text, the text of a number, the content of a JSON text; anything else is left to its owner."""
     with init_models(models=[Typed], embedded=True) as manager:
-        put(manager, {"_pk": {"S": "ty#k"}, "_sk": {"S": "ty"}, "key": {"S": "k"}, name: value})
+        item = {"_pk": {"S": "ty#k"}, "_sk": {"S": "ty"}, "key": {"S": "k"}, "required": {"S": "x"}}
+        put(manager, {**item, name: value})
         before = stored(manager)
         (finding,) = examined(manager, fix=True)
         assert (finding.check, finding.mendable) == ("attribute", reading is not None)
@@ -338,6 +342,32 @@ def test_a_bad_attribute_is_mended_where_it_is_certain_what_it_says(
             assert getattr(Typed.find("k"), name) == reading
             assert type(getattr(Typed.find("k"), name)) is type(reading)
             assert examined(manager) == []
+
+
+class Caller(Model, prefix="cl"):
+    key: str
+    phone: str
+
+    primary_key = PrimaryKey("key")
+    unique_phone = UniqueConstraint("phone", id="uc1")
+
+
+@pytest.mark.parametrize("by_doctor", [True, False])
+def test_a_bad_unique_value_is_mended(by_doctor: bool) -> None:
+    """The number and its text have the same guard, which stays."""
+    with init_models(models=[Caller], embedded=True) as manager:
+        Caller.create(key="k", phone="5551234")
+        item = manager.client.scan(TableName=manager.table_name)["Items"]
+        put(manager, {**next(found for found in item if "phone" in found), "phone": {"N": "5551234"}})
+        if by_doctor:
+            assert [finding.mended for finding in examined(manager, fix=True)] == [True]
+        else:
+            caller = Caller.find("k")
+            caller.phone = "5551234"
+            caller.save()
+        assert Caller.find("k").phone == "5551234"
+        assert Caller.unique_phone.find("5551234") == Caller.find("k")
+        assert examined(manager) == []
 
 
 def test_an_item_that_javascript_stored_without_its_tenant_is_left() -> None:

@@ -609,6 +609,22 @@ def test_an_import_stopped_at_any_note_stores_each_line_once(
             emptied(faulty)
 
 
+def test_an_import_that_is_interrupted_twice_stores_each_line_once(
+    faulty: Manager, interruptible: Interruptible, file: Path
+) -> None:
+    """The values that were generated for its lines stay recorded."""
+    file.write_text('{"text": "a"}\n{"text": "b"}\n')
+    home = faulty.repository(Note)
+    for carried_out in (True, False):
+        interruptible.interrupt(0, carried_out=carried_out)
+        with pytest.raises(KeyboardInterrupt):
+            list(import_items(home, None, file, resume=True))
+    interruptible.inject(())
+    *_, last = import_items(home, None, file, resume=True)
+    assert (last.done, last.count, last.found) == (2, 2, ())
+    assert sorted(note.text for page in Note.iterate_all() for note in page) == ["a", "b"]
+
+
 def test_going_on_must_be_asked_for(faulty: Manager, interruptible: Interruptible, file: Path) -> None:
     """Beginning again by mistake is refused, with both ways to go on."""
     file.write_text('{"name": "a"}\n')

@@ -249,3 +249,15 @@ def test_models_without_search_are_refused(manager: Manager) -> None:
     with pytest.raises(ConfigurationError, match="Quiet is not iterable"):
         rebuild_search_texts(manager.repository(Quiet), None)
     emptied(manager)
+
+
+def test_a_job_goes_on_with_its_own_options_only(
+    faulty: Manager, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the items before the interruption would lack what the option adds."""
+    monkeypatch.setattr(scanners, "PAGE", 4)
+    books(10)
+    home, journal = faulty.repository(Book), here / "progress"
+    next(reindex_items(home, None, journal=journal))
+    with pytest.raises(ConfigurationError, match="is of another job: fill_defaults"):
+        list(reindex_items(home, None, journal=journal, resume=True, fill_defaults=True))
