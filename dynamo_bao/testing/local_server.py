@@ -76,6 +76,12 @@ class _Handler(BaseHTTPRequestHandler):
         engine: EmbeddedEngine = server.engine
         return engine
 
+    def handle_expect_100(self) -> bool:
+        """Asks the client for the body at once. The reply itself stays in the buffer until it is whole."""
+        goes_on = super().handle_expect_100()
+        self.wfile.flush()
+        return goes_on
+
     def do_POST(self) -> None:
         """An operation."""
         body = self._body()

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
@@ -43,6 +44,19 @@ def client(server: LocalServer) -> Iterator[Any]:
     dynamodb.create_table(**TABLE)
     yield dynamodb
     dynamodb.close()
+
+
+def test_a_client_that_asks_before_it_sends_a_body_is_answered_at_once(server: LocalServer) -> None:
+    """Such clients wait for "100 Continue", up to a second, and then send the body."""
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as connection:
+        connection.sendall(
+            b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: DynamoDB_20120810.ListTables\r\n"
+            b"Content-Type: application/x-amz-json-1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 Continue")
+        connection.sendall(b"{}")
+        assert b" 200 OK" in connection.recv(1000)
 
 
 def test_boto3_works_with_it(client: Any) -> None:
