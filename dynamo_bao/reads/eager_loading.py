@@ -147,7 +147,7 @@ def _targets_of(load: EagerLoad, field: str, session: Session) -> list[Instance]
 
 def _target(instance: Instance, field: str, session: Session, weakly: bool) -> Any:
     cached = remembered_related(instance, field)
-    if cached is not None and state_of(cached).status is not Status.PENDING:
+    if cached is not None and state_of(cached).status not in (Status.PENDING, Status.FAILED):
         return cached
     mapper = state_of(instance).mapper
     assert mapper is not None
@@ -230,7 +230,11 @@ def _append_pages(group: Pages) -> None:
     """Adds their pages to the results of one kind. Targets of mapping rows that came together are peers."""
     only = group[0][0]._query.related_only
     if only is not None:
-        group = [(result, _targets(page, only)) for result, page in group]
+        for result, page in group:
+            failure = _failure_of_targets(page, only)
+            if failure is not None:
+                _fail(result, failure)
+        group = [(result, _targets(page, only)) for result, page in group if result._reply is not None]
         make_peers(target for _, page in group for target in page if type(target) is not InvalidRow)
     for result, page in group:
         result._append_page(page)
@@ -249,6 +253,15 @@ def _eager_loads(group: Pages) -> Iterator[EagerLoad]:
             pages = [page for result, page in group if result._is_used is is_used]
             used_rows = [row for page in pages for row in page if type(row) is not InvalidRow]
             yield EagerLoad(used_rows, [query.related_only], weakly=not is_used)
+
+
+def _failure_of_targets(rows: Sequence[LoadedRow], field: str) -> Exception | None:
+    """The error of the first target that could not be read; None if all were read, whether they are stored or not."""
+    for row in rows:
+        target = None if type(row) is InvalidRow else remembered_related(row, field)
+        if target is not None and state_of(target).status is Status.FAILED:
+            return state_of(target).error
+    return None
 
 
 def _targets(rows: Sequence[LoadedRow], field: str) -> list[LoadedRow]:

@@ -177,9 +177,7 @@ class _SortKey:
         if isinstance(condition, Compare) and condition.operator in ("=", *_LOWER, *_UPPER):
             return Compare(self._attribute, condition.operator, {"S": self._text(condition.value)})
         if isinstance(condition, Between):
-            return Between(
-                self._attribute, {"S": self._text(condition.low)}, {"S": self._text(condition.high)}
-            )
+            return self._between(condition.low, condition.high)
         if isinstance(condition, BeginsWith):
             text = condition.value if isinstance(condition.value, str) else self._text(condition.value)
             return BeginsWith(self._attribute, {"S": self._require_text(text)})
@@ -192,9 +190,20 @@ class _SortKey:
         upper = next((condition for condition in conditions if condition.operator in _UPPER), None)
         if lower is None or upper is None:
             raise self._unsupported()
-        key_range = Between(self._attribute, {"S": self._text(lower.value)}, {"S": self._text(upper.value)})
+        key_range = self._between(lower.value, upper.value)
         excluded = [condition for condition in (lower, upper) if not condition.operator.endswith("=")]
         return key_range, all_of(Compare(self._field, "<>", condition.value) for condition in excluded)
+
+    def _between(self, low_value: object, high_value: object) -> Between:
+        low, high = self._text(low_value), self._text(high_value)
+        if low > high:
+            raise QueryError(
+                f"The lower bound of {self._field!r} is above its upper bound, so a query of {self._name!r} matches "
+                f"nothing, and DynamoDB refuses it. Compare the bounds first.",
+                index=self._name,
+                field=self._field,
+            )
+        return Between(self._attribute, {"S": low}, {"S": high})
 
     def _text(self, value: object) -> str:
         return self._require_text(_part_text(self._part, value, self._name))

@@ -30,7 +30,7 @@ def register_parents(query: Query, session: Session) -> None:
         return
     origin = state_of(parent).origin
     if origin is not None:
-        session._loader.register_peers(origin)
+        session._loader.register_peers(origin, parent)
 
 
 def peer_queries(query: Query, kind: QueryKind, session: Session) -> list[tuple[Any, Query]]:
@@ -91,7 +91,7 @@ def _siblings(parent: Instance, session: Session) -> Sequence[Instance]:
     origin = state_of(parent).origin
     if origin is None:
         return ()
-    session._loader.register_peers(origin)
+    session._loader.register_peers(origin, parent)
     return _after(parent, session._loader.targets(origin))
 
 

@@ -343,6 +343,11 @@ class QueryResult(ListAnswer, Generic[M]):
     @property
     def last_evaluated_key(self) -> str | None:
         """The cursor after the last match; None if there are no further matches. Fetches all matches first."""
+        if "Select" in self._query.parameters and self._query.limit is not None:
+            raise QueryError(
+                f"{self._query.mapper.schema.name}: count_only with a limit has no cursor, because its matches are not "
+                f"read. Leave count_only out, or ask for the cursor of the query without it."
+            )
         self._fetch_all()
         return None if self._start is None else self._query.cursor(self._start)
 

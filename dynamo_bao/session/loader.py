@@ -51,16 +51,25 @@ class Loader:
             if self._settings.fetch == "raise":
                 raise _implicit_load(state.origin)
             if self._settings.fetch == "peers":
-                round_kind = self.register_peers(state.origin)
+                round_kind = self.register_peers(state.origin, instance)
         self._instances.lookups.add(key_of(instance), instance)
         self.flush(round_kind)
 
-    def register_peers(self, origin: RelationOrigin) -> str | None:
-        """Looks up the same relation of all peers; returns the kind of the round if it is for a whole page."""
+    def register_peers(self, origin: RelationOrigin, instance: Instance) -> str | None:
+        """Looks up the same relation of the peers; returns the kind of the round if it is for a whole page.
+
+        The peers after `instance` come first. If the session holds few instances, no more are looked up than it holds.
+        """
         if origin.group is None:
             return None
         instances, room = self._instances, self._settings.peer_limit
-        for target in _targets(origin.group, origin.field):
+        if self._settings.max_cached is not None:
+            room = min(room, self._settings.max_cached)
+        targets, key = list(_targets(origin.group, origin.field)), key_of(instance)
+        first = next(
+            (n for n, (mapper, identity, _) in enumerate(targets) if (mapper, identity.key) == key), 0
+        )
+        for target in (*targets[first:], *targets[:first]):
             if room <= 0:
                 break
             if instances.get(target[0], target[1].key) is None:
