@@ -182,7 +182,9 @@ def _is_stored_alike(field: Field, value: object, other: object) -> bool:
     """Whether two values that a field refuses are equal, or have one stored form, as objects without equality may."""
     try:
         return bool(value == other) or same_stored(form_of(field, value), form_of(field, other))
-    except (ValidationError, TypeError, AttributeError):
+    except Exception as error:  # a value that a field refuses may be anything
+        if is_from_signal(error):
+            raise
         return False
 
 

@@ -111,10 +111,19 @@ class IdentityMap:
         self._order.pop(key, None)
         self._weak.pop(key, None)
 
-    def drop_instances(self, instances: Iterable[Instance]) -> None:
-        """Removes instances, even if their keys have changed since they were added."""
-        removed_ids = set(map(id, instances))
-        for key, instance in self._strong_items():
+    def drop_instances(self, instances: Iterable[tuple[ItemKey | None, Instance]]) -> None:
+        """Removes instances, even if their keys have changed since they were added.
+
+        Args:
+            instances: the instances, each with the key under which it probably is.
+        """
+        removed_ids: set[int] = set()
+        for key, instance in instances:
+            if key is not None and self.get(key) is instance:
+                self.drop(key)
+            else:
+                removed_ids.add(id(instance))
+        for key, instance in self._strong_items() if removed_ids else ():
             if id(instance) in removed_ids:
                 self.drop(key)
 

@@ -43,7 +43,7 @@ class SessionInstances:
         lookups: the pending lookups.
     """
 
-    __slots__ = ("_deleted", "_identity", "_session", "_stats", "lookups")
+    __slots__ = ("_deleted", "_identity", "_replaced", "_session", "_stats", "lookups")
 
     def __init__(self, session: InstanceSession, stats: Stats, max_cached: int | None) -> None:
         self._session: InstanceSession | None = session
@@ -51,6 +51,8 @@ class SessionInstances:
         self._identity = IdentityMap(max_cached)
         self.lookups: Lookups = Lookups()
         self._deleted: dict[ItemKey, weakref.ref[Instance]] = {}
+        # Instances that new ones have replaced which were only added so far.
+        self._replaced: dict[ItemKey, weakref.ref[Instance]] = {}
 
     def __len__(self) -> int:
         return len(self._identity)
@@ -192,6 +194,8 @@ class SessionInstances:
             if cached is not instance and is_there(cached):
                 return False
             self.lookups.discard(key)
+            if cached is not instance:
+                self._replaced[key] = weakref.ref(cached)
         self._identity.hold(key, instance)
         return True
 
@@ -220,13 +224,15 @@ class SessionInstances:
             self._identity.hold(key, instance)
 
     def held_instances(self, mapper: ModelMapper) -> Mapping[Key, Instance]:
-        """The model's strongly held instances by key; empty once the session has deleted anything."""
-        return {} if self._deleted else self._identity.strong[mapper]
+        """The model's strongly held instances by key; empty if there may be earlier instances of these keys."""
+        return {} if self._deleted or self._replaced else self._identity.strong[mapper]
 
     def hold_created(self, mapper: ModelMapper, key: Key, instance: Instance) -> bool:
         """Holds a created instance of this session. False if the session knows another one of its key."""
         item_key = mapper, key
-        if item_key in self._deleted or self._identity.setdefault(item_key, instance) is not instance:
+        if item_key in self._deleted or item_key in self._replaced:
+            return False
+        if self._identity.setdefault(item_key, instance) is not instance:
             return False
         if mapper in self.lookups.eventual or mapper in self.lookups.strict:
             self.lookups.discard(item_key)
@@ -235,9 +241,9 @@ class SessionInstances:
     def superseded(self, mapper: ModelMapper, identity: Identity) -> list[Instance]:
         """Instances that users got for a key before its item was created: pending, missing or deleted ones."""
         key = mapper, identity.key
-        reference = self._deleted.pop(key, None)
-        deleted = None if reference is None else reference()
-        return [instance for instance in (self._identity.get(key), deleted) if instance is not None]
+        references = (self._deleted.pop(key, None), self._replaced.pop(key, None))
+        earlier = (self._identity.get(key), *(None if ref is None else ref() for ref in references))
+        return [instance for instance in earlier if instance is not None]
 
     def mark_deleted(
         self, mapper: ModelMapper, identity: Identity, tenant: str | None, instance: Instance
@@ -257,8 +263,12 @@ class SessionInstances:
         return (mapper, key) in self._deleted
 
     def evict(self, mapper: ModelMapper, identity: Identity) -> None:
-        """Makes the next find of a key read the item again."""
-        self._identity.drop((mapper, identity.key))
+        """Makes the next find of a key read the item again. An instance that was missing is read again itself."""
+        cached = self.get(mapper, identity.key)
+        if cached is not None and state_of(cached).status is Status.MISSING:
+            unload(cached, consistent=True, keep_changes=True)
+        else:
+            self._identity.drop((mapper, identity.key))
 
     def forget_former_key(self, mapper: ModelMapper, key: Key, instance: Instance) -> None:
         """Forgets that an instance, which has another key by now, was held for a key."""
@@ -306,9 +316,10 @@ class SessionInstances:
             state_of(instance).session = None
         self._identity.clear()
         self._deleted.clear()
+        self._replaced.clear()
 
-    def withdraw(self, instances: Iterable[Instance]) -> None:
-        """Removes new instances that will not be stored, even if their keys have changed since they were added."""
+    def withdraw(self, instances: Iterable[tuple[ItemKey | None, Instance]]) -> None:
+        """Removes new instances that will not be stored; see `IdentityMap.drop_instances`."""
         self._identity.drop_instances(instances)
 
     def close(self) -> None:

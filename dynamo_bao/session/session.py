@@ -335,7 +335,7 @@ class Session:
                 if isinstance(instance, Instance) and self._work.of(instance) is None
             ]
             self._instances.withdraw(
-                instance for instance in unregistered if state_of(instance).status is Status.TRANSIENT
+                (None, instance) for instance in unregistered if state_of(instance).status is Status.TRANSIENT
             )
             raise
         self._work.add(entries)
@@ -409,7 +409,11 @@ class Session:
 
     def _withdraw(self, entries: list[PendingWrite]) -> None:
         self._work.drop(entries)
-        self._instances.withdraw(entry.instance for entry in entries if entry.is_new)
+        self._instances.withdraw(
+            (None if entry.key is None else (entry.mapper, entry.key), entry.instance)
+            for entry in entries
+            if entry.is_new
+        )
 
     # --- rounds ----------------------------------------------------------------------------------
 

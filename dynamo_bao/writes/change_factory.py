@@ -65,8 +65,8 @@ from dynamo_bao.writes.changes import (
     DeleteChange,
     SaveChange,
     UpdateByKeyChange,
-    lacking,
 )
+from dynamo_bao.writes.defaults import lacking
 from dynamo_bao.writes.document_changes import FieldShape, Parts
 from dynamo_bao.writes.effects import value_before
 from dynamo_bao.writes.executor import Send, WriteExecution

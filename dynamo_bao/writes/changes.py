@@ -30,7 +30,6 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import NOTHING_LOCAL, StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.records import NOTHING
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Collecting, Session
@@ -56,6 +55,7 @@ from dynamo_bao.session.state import (
 )
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.writes.actions import NOTHING_ASSUMED, STORED, Action, Assumed, WritePlan
+from dynamo_bao.writes.defaults import lacking
 from dynamo_bao.writes.effects import (
     applied,
     changed_otherwise,
@@ -93,7 +93,8 @@ class Change:
         takes_row: whether `apply_result` also accepts the stored item as a row.
         first_plan: the plan for `stored_item`, if it was made before the change is carried out.
         result: the return value of the operation, if a transaction carries it out later.
-        item_ref: the table and the key of the item.
+        table_key: the table and the key of the item.
+        item_ref: the same with the client, as the same table may also be in another region.
     """
 
     operation = "save"
@@ -121,7 +122,9 @@ class Change:
         self.instance = instance
         self.condition = condition
         self.result: Any = instance
-        self.item_ref: tuple[str, Key] = mapper.database.table_name, subject.identity.key
+        database, key = mapper.database, subject.identity.key
+        self.table_key: tuple[str, Key] = database.table_name, key
+        self.item_ref: tuple[int, str, Key] = id(database.transport), database.table_name, key
 
     def add_after_hook(self, hook: Callable[[Any], object]) -> None:
         """Adds a function that is called with the result after the write."""
@@ -170,9 +173,11 @@ class Change:
         if self.stored_item is None:
             return None
         item, field = self.stored_item.item, index.partition.field
+        if field is None:  # one partition, which a change of the sort key may bring the item into
+            return [index.pk_text(self.subject.tenant, index.partition.text({}) or "")]
         partitions = [item[index.pk_name]["S"]] if index.pk_name in item else []
-        attribute = None if field is None else item.get(field.attribute)
-        if field is not None and attribute is not None:
+        attribute = item.get(field.attribute)
+        if attribute is not None:
             with suppress(Exception):  # a value that the field cannot read is in no partition
                 text = index.partition.to_text(field.from_dynamo(attribute))
                 partitions.append(index.pk_text(self.subject.tenant, text))
@@ -433,6 +438,8 @@ class SaveChange(Change):
 
     def revert(self) -> None:
         unload(self.instance, consistent=True, keep_changes=True, names=self.unsaved)
+        if self.stored_item is not None:  # not the item that was never stored
+            state_of(self.instance).raw_item = self.stored_item.item
 
     def on_commit(self) -> None:
         state: State = instance_dict(self.instance)[STATE]
@@ -676,25 +683,3 @@ class UpdateByKeyChange(UpdateChange):
         if self.session is not None:
             self.session._instances.attach(instance)
         return instance
-
-
-def lacking(schema: Schema, item: Item, defaults: Mapping[str, object]) -> dict[str, object]:
-    """The defaults for which a stored item has no attribute."""
-    return {name: value for name, value in defaults.items() if schema.fields[name].attribute not in item}
-
-
-def defaults_beside(schema: Schema, names: Collection[str]) -> dict[str, object]:
-    """The defaults of the fields that an upsert does not name.
-
-    Optional fields are left out, because a missing attribute is their value None. Fields that update themselves are
-    left out too.
-    """
-    fields = [
-        field
-        for field in schema.fields.values()
-        if field.name not in names
-        and field.default is not NOTHING
-        and not (field.nullable or field.auto_update)
-    ]
-    values = {field.name: field.accept(field.default_value()) for field in fields}
-    return {name: value for name, value in values.items() if schema.fields[name].to_dynamo(value) is not None}

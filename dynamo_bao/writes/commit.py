@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar
+from typing import TypeVar
 
 from dynamo_bao.dynamodb.expressions.conditions import is_empty
-from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
@@ -29,9 +27,9 @@ from dynamo_bao.errors import (
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.runtime.foreign_errors import is_foreign
-from dynamo_bao.runtime.records import Factory, define, frozen
+from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.lazy import not_stored_yet, require_present
-from dynamo_bao.session.requests import deadline_of, round_of, run_at_once
+from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
@@ -50,6 +48,7 @@ from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite
 from dynamo_bao.writes.bulk_insert import BulkInsert, has_generated_key
 from dynamo_bao.writes.change_factory import note_doubt, write_through
 from dynamo_bao.writes.changes import Change, CreateChange, DeleteChange, SaveChange
+from dynamo_bao.writes.commit_parts import NO_ANSWER, NONE_YET, CommitOutcome, CommitParts, Conclude
 from dynamo_bao.writes.hooks import run_afterwards
 from dynamo_bao.writes.invalidation import invalidate, sessions_to_tell
 from dynamo_bao.writes.merge import combined
@@ -168,14 +167,14 @@ def _groups_of(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
             leaders[number] = number = leaders[leaders[number]]
         return number
 
-    first_writers: dict[tuple[str, Key], int] = {}
+    first_writers: dict[tuple[int, str, Key], int] = {}
     for number, change in enumerate(changes):
         change.first_plan = plan = change.plan_from(change.stored_item)
         if len(plan.actions) == 1:  # it writes its own item only
             continue
-        table = change.item_ref[0]
+        client, table, _ = change.item_ref
         for action in plan.actions:
-            writer = first_writers.setdefault((table, action.key), number)
+            writer = first_writers.setdefault((client, table, action.key), number)
             if writer != number:
                 one, other = leader_of(writer), leader_of(number)
                 leaders[max(one, other)] = min(one, other)
@@ -203,132 +202,6 @@ def is_unconditional(change: Change) -> bool:
 
 
 # --- carrying out ---------------------------------------------------------------------------------------
-
-
-@define
-class CommitOutcome:
-    """The outcome of changes that were written together.
-
-    Attributes:
-        stored: by written change the item that DynamoDB returned.
-        failed: by failed change the error.
-        unknown: by change with an unknown outcome the error.
-        request_outcomes: the replies and failures of all requests, in order.
-    """
-
-    database: Database
-    stored: dict[Change, ReplyItem | None] = Factory(dict)
-    failed: dict[Change, Exception] = Factory(dict)
-    unknown: dict[Change, Exception] = Factory(dict)
-    request_outcomes: list[Reply | FailedRequest] = Factory(list)
-
-    def add(self, other: CommitOutcome) -> None:
-        """Adds the outcome of other changes."""
-        self.stored.update(other.stored)
-        self.failed.update(other.failed)
-        self.unknown.update(other.unknown)
-
-    def figures(self, changes: Iterable[Change], others: Iterable[Change] = ()) -> CommitFigures:
-        """The outcome by instance. Changes without an outcome count as not written.
-
-        Args:
-            changes: the changes that were sent.
-            others: changes that were sent as a part of these; see `_sent_with_others`.
-        """
-        written, unclear = self.stored.keys(), self.unknown.keys()
-        done: list[Any] = []
-        not_done: list[Any] = []
-        unknown: list[Any] = []
-        fates: dict[object, list[Any]] = {}
-        for change in changes:
-            fate = done if change in written else unknown if change in unclear else not_done
-            fate.append(change.instance)
-            fates[change.item_ref] = fate
-        for change in others:
-            fates[change.item_ref].append(change.instance)
-        return CommitFigures(tuple(done), tuple(not_done), tuple(unknown))
-
-
-_NONE_YET: Final[Any] = (MappingProxyType({}),) * 3
-"""The written, failed and unknown changes of an outcome that replaces them."""
-
-Conclude = Callable[[Sequence[Change], CommitOutcome], None]
-"""Updates a session to the outcome of changes after an exception ended their commit."""
-
-
-class Parts(Generic[T]):
-    """The parts of a commit, which are written at the same time. Their outcome can be read at any moment.
-
-    It is a context manager for the block that writes them. If an exception leaves the block, the session is updated
-    to the changes that are written by then.
-
-    Args:
-        members: returns the changes of each part.
-        calls: writes each part.
-        outcome_of: returns the outcome of the changes of a part, from the result of its call.
-        conclude: called with all changes and their outcome if an exception leaves the block.
-    """
-
-    def __init__(
-        self,
-        members: Callable[[], Sequence[Sequence[Change]]],
-        calls: Sequence[Callable[[], T]],
-        outcome_of: Callable[[Sequence[Change], T], CommitOutcome],
-        conclude: Conclude,
-    ) -> None:
-        self._members = members
-        self._calls = calls
-        self._outcome_of = outcome_of
-        self._conclude = conclude
-        self._begun: set[int] = set()
-        self._results: dict[int, T] = {}
-
-    def __enter__(self) -> Parts[T]:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None:
-            self._conclude(*self.so_far())
-
-    def write(self, session: Session, database: Database, first_requests: Sequence[Request] = ()) -> list[T]:
-        """Makes all calls, several at a time, and returns their results in order.
-
-        Args:
-            first_requests: the first request of each call, if they are known.
-        """
-        session._work.report(self.figures)
-        call = self._call
-        calls = [partial(call, number) for number in range(len(self._calls))]
-        return run_at_once(session, database, calls, first_requests, self._begun.add)
-
-    def _call(self, number: int) -> T:
-        self._begun.add(number)
-        try:
-            result = self._results[number] = self._calls[number]()
-        except Exception as error:
-            if not is_foreign(error) and not may_have_succeeded(error):
-                self._begun.discard(number)
-            raise
-        return result
-
-    def so_far(self) -> tuple[list[Change], CommitOutcome]:
-        """All changes, and their outcome until now."""
-        members, results, begun = self._members(), dict(self._results), set(self._begun)
-        outcome = CommitOutcome(members[0][0].mapper.database)
-        for number, changes in enumerate(members):
-            if number in results:
-                outcome.add(self._outcome_of(changes, results[number]))
-            elif number in begun:
-                outcome.unknown.update(dict.fromkeys(changes, _NO_ANSWER))
-        return [change for changes in members for change in changes], outcome
-
-    def figures(self) -> CommitFigures:
-        """The outcome by instance until now."""
-        changes, outcome = self.so_far()
-        return outcome.figures(changes)
-
-
-_NO_ANSWER: Final = WriteOutcomeUnknownError("The commit was interrupted before the answer came.")
 
 
 def commit(session: Session, entries: Sequence[PendingWrite], changes_of: Prepare, *, atomic: bool) -> None:
@@ -372,7 +245,7 @@ def _commit_bulk(session: Session, bulk: BulkInsert) -> None:
     database, batches = bulk.database, in_batches(bulk.entries)
     calls = [partial(_write_puts, session, database, puts) for puts in bulk.puts()]
     conclude: Conclude = partial(_finish_early, session, bulk.entries, None)
-    writing = Parts(lambda: in_batches(bulk.changes()), calls, _outcome_of, conclude)
+    writing = CommitParts(lambda: in_batches(bulk.changes()), calls, _outcome_of, conclude)
     with writing, round_of(session, database, "commit") as opened:
         parts = writing.write(session, database)
         opened.sent_at_once(len(calls), session.settings.concurrency_at(database))
@@ -414,17 +287,19 @@ def _finish(
         for entry, change in zip(entries, prepared_changes, strict=True)
         if change is None or change.item_ref not in unwritten
     ]
-    others = _sent_with_others(prepared_changes, combined_changes)
+    others = sent_with_others(prepared_changes, combined_changes)
     figures = CommitFigures() if outcome is None else outcome.figures(combined_changes, others)
     session._work.forget_written(written_entries if unwritten else entries, figures)
     if len(combined_changes) < len(prepared_changes):
-        session._instances.withdraw(_never_stored(written_entries, combined_changes))
+        session._instances.withdraw(
+            (None, instance) for instance in _never_stored(written_entries, combined_changes)
+        )
     _forget_former_keys(session, entries, prepared_changes, unwritten)
     if outcome is not None:
         _apply_results(combined_changes, outcome, others)
 
 
-def _sent_with_others(prepared_changes: Sequence[Change | None], sent: Sequence[Change]) -> list[Change]:
+def sent_with_others(prepared_changes: Sequence[Change | None], sent: Sequence[Change]) -> list[Change]:
     """The changes that were sent as a part of another object's change, because both objects have the same item."""
     if len(sent) == len(prepared_changes):
         return []
@@ -490,14 +365,16 @@ def _finish_early(
     for change, stored in outcome.stored.items():
         change.apply_result(stored)
     for change, error in outcome.unknown.items():
-        if error is _NO_ANSWER:
+        if error is NO_ANSWER:
             change.translate_error(_interrupted(change))
 
 
 def _commit_atomically(session: Session, changes: Sequence[Change], conclude: Conclude) -> CommitOutcome:
     database = changes[0].mapper.database
     outcome = CommitOutcome(database)
-    parts = Parts(lambda: [changes], [_GroupWrite(changes, outcome).write], lambda *_: outcome, conclude)
+    parts = CommitParts(
+        lambda: [changes], [_GroupWrite(changes, outcome).write], lambda *_: outcome, conclude
+    )
     with parts, round_of(session, database, "commit") as opened:
         try:
             parts.write(session, database)
@@ -533,7 +410,7 @@ def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: C
     groups = list(map(_GroupWrite, plan.groups))
     calls += groups
     total, all_parts = CommitOutcome(database), [*plan.batches, *plan.groups]
-    parts = Parts(lambda: all_parts, calls, lambda _, outcome: outcome, conclude)
+    parts = CommitParts(lambda: all_parts, calls, lambda _, outcome: outcome, conclude)
     with parts, round_of(session, database, "commit") as opened:
         opened.sent_at_once(len(calls), session.settings.concurrency_at(database))
         written = parts.write(session, database, _first_requests(groups, changes))
@@ -550,7 +427,7 @@ def _batch_outcome(changes: Sequence[Change], deadline: Callable[[], float]) -> 
     database = changes[0].mapper.database
     puts: dict[str, dict[Key, Item | None]] = {}
     for change in changes:
-        table, key = change.item_ref
+        table, key = change.table_key
         puts.setdefault(table, {})[key] = change.item if isinstance(change, CreateChange) else None
     return _outcome_of(changes, write_batch(database.transport, puts, deadline()))
 
@@ -562,7 +439,7 @@ def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> CommitOutco
         outcome.stored = dict.fromkeys(changes)
         return outcome
     for change in changes:
-        key = change.item_ref
+        key = change.table_key
         if key in written.outcome_unknown:
             assert written.error is not None
             outcome.unknown[change] = written.error
@@ -589,7 +466,7 @@ class _GroupWrite:
     def __init__(self, changes: Sequence[Change], outcome: CommitOutcome | None = None) -> None:
         self._changes = changes
         # Its members are assigned, so they need no dicts of their own before.
-        self._outcome = CommitOutcome(changes[0].mapper.database, *_NONE_YET) if outcome is None else outcome
+        self._outcome = CommitOutcome(changes[0].mapper.database, *NONE_YET) if outcome is None else outcome
         self._send = partial(_send_for, self._outcome)  # not a method, which would make a cycle
         self._single_write = write_through(changes[0], self._send)
 
@@ -661,7 +538,7 @@ def _apply_results(changes: Sequence[Change], outcome: CommitOutcome, others: Se
     """Updates memory to the stored items, runs hooks, and reports failures.
 
     Args:
-        others: changes that were sent as a part of these; see `_sent_with_others`.
+        others: changes that were sent as a part of these; see `sent_with_others`.
 
     Raises:
         CommitError: if a change is not written, or its outcome is unknown.

@@ -20,9 +20,9 @@ from dynamo_bao.writes.changes import (
     CreateChange,
     DeleteChange,
     SaveChange,
-    defaults_beside,
 )
 from dynamo_bao.writes.commit import commit, register_objects
+from dynamo_bao.writes.defaults import defaults_beside
 from dynamo_bao.writes.invalidation import invalidate
 from dynamo_bao.writes.merge import combine
 from dynamo_bao.writes.plans import CounterDelta, ItemRef

@@ -115,7 +115,7 @@ class TransactionPlan:
         answers = dict(zip(self.actions, zip(refusal.reasons, refusal.items, strict=True), strict=True))
         refusals: dict[int, ConditionFailure] = {}
         for number, plan in enumerate(self.writes.plans):
-            table = self.writes.changes[number].item_ref[0]
+            table = self.writes.changes[number].table_key[0]
             reasons, items = zip(*[answers[table, action.key] for action in plan.actions], strict=True)
             if any(reason is not None for reason in reasons):
                 refusals[number] = ConditionFailure(reasons, items, refusal.repeated, refusal.cause)
@@ -142,7 +142,7 @@ def plan_transaction(writes: TransactionWrites) -> TransactionPlan:
     actions: dict[TableKey, tuple[Action, Schema]] = {}
     for number, plan in enumerate(writes.plans):
         change = changes[number]
-        table = change.item_ref[0]
+        table = change.table_key[0]
         for action in plan.actions:
             table_key = table, action.key
             if table_key not in actions:

@@ -160,7 +160,7 @@ def test_dropped_instances_are_unknown() -> None:
         known.drop(key_of("d"))
         known.drop(key_of("unknown"))
         assert [name for name in "abcde" if known.get(key_of(name)) is not None] == ["b", "c", "e"]
-        known.drop_instances([kept["b"], kept["a"]])
+        known.drop_instances([(key_of("c"), kept["b"]), (None, kept["a"])])
         assert [name for name in "abcde" if known.get(key_of(name)) is not None] == ["c", "e"]
         known.clear()
         assert len(known) == 0 and known.items() == []
