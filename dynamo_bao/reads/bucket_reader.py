@@ -28,7 +28,7 @@ from dynamo_bao.session.lazy import require_present
 from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.scope import operation_in
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, Status, is_there, state_of
 
 
 @frozen
@@ -325,4 +325,4 @@ def _present(instance: Instance | None, session: Session) -> Instance | None:
             session._loader.load(instance)
         if state_of(instance).status is Status.FAILED:
             require_present(state_of(instance))
-    return instance if state_of(instance).status is Status.LOADED else None
+    return instance if is_there(instance) else None

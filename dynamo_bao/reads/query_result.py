@@ -94,6 +94,11 @@ class QueryResult(ListAnswer, Generic[M]):
         return self._query.about
 
     @property
+    def _continues(self) -> bool:
+        """Whether it starts at a cursor, so that it could not be sent together with the query before it."""
+        return self._query.start is not None and not self._page_ends
+
+    @property
     def _remedy(self) -> str:
         """What would avoid that such queries are sent one at a time, for the N+1 warning."""
         kind = self._kind
@@ -180,7 +185,7 @@ class QueryResult(ListAnswer, Generic[M]):
         reply = self._cached_reply()
         if reply is None:
             request = self._query.request(self._start)
-            kind = "pages" if self._page_ends else "queries"
+            kind = "pages" if self._page_ends or self._continues else "queries"
             # A long result is not N+1. So only its second page counts.
             remedy = self._remedy if len(self._page_ends) == 1 and self._query.parent is not None else ""
             reply = send(session, self._database, kind, [self._label], request, remedy=remedy)

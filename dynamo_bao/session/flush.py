@@ -92,9 +92,10 @@ class Flush:
         ]
         for database in databases:
             database.on_event_loop.check()
-        kind = self._kind or ("lookups" if plan else "queries")
+        continues = not plan and all(query._continues for query in queries)
+        kind = self._kind or ("lookups" if plan else "pages" if continues else "queries")
         with start_round(self._rounds, databases[0], kind) as current_round:
-            current_round.remedy = queries[0]._remedy if len(queries) == 1 else ""
+            current_round.remedy = queries[0]._remedy if len(queries) == 1 and not continues else ""
             answers = databases[0].pool.run(calls, at_once)
             current_round.sent_at_once(len(calls), at_once)
             self._require_open()

@@ -28,6 +28,11 @@ class PendingQuery(Protocol):
         """What would avoid that such queries are sent one at a time; empty for the usual advice."""
         ...
 
+    @property
+    def _continues(self) -> bool:
+        """Whether it starts at a cursor, so that it could not be sent together with the query before it."""
+        ...
+
     def _next_request(self) -> Request:
         """The request of its next page."""
         ...
