@@ -347,7 +347,11 @@ class QueryResult(ListAnswer, Generic[M]):
 
     @property
     def last_evaluated_key(self) -> str | None:
-        """The cursor after the last match; None if there are no further matches. Fetches all matches first."""
+        """The cursor after the last match; None if there are no further matches. Fetches all matches first.
+
+        Raises:
+            QueryError: for `count_only` with a `limit`, which does not read the keys of its matches.
+        """
         if "Select" in self._query.parameters and self._query.limit is not None:
             raise QueryError(
                 f"{self._query.mapper.schema.name}: count_only with a limit has no cursor, because its matches are not "

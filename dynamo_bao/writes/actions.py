@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from dynamo_bao.dynamodb.document_diff import edited, same_stored
+from dynamo_bao.dynamodb.document_diff import Edit, edited, same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     AllOf,
@@ -380,9 +380,11 @@ def check_update_size(model: str, key: str, before: Item, update: Update) -> Non
             after[name] = {"SS": list(_members(after.get(name)) | _members(value))}
     for name in update.delete:
         after.pop(name, None)
+    edits: dict[str, list[Edit]] = {}
     for part in update.parts:
-        name = part.target.name
-        changed = edited(after.pop(name, None), [part.edit])
+        edits.setdefault(part.target.name, []).append(part.edit)
+    for name, parts in edits.items():
+        changed = edited(after.pop(name, None), parts)
         if changed is not None:
             after[name] = changed
     check_item_size(model, key, after)

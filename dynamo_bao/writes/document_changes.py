@@ -142,44 +142,52 @@ class _Sequence:
 
     def edits(self) -> list[Edit]:
         """The edits."""
-        paths: list[Steps] = []
-        for later in self._later.edits:
-            path = next(filter(None, (self._met_path(first, later) for first in self._first.edits)), None)
-            if path is not None:
-                paths.append(path[0])
-        paths = [
-            path for path in paths if not any(_is_inside(path, other) and path != other for other in paths)
-        ]
-        wholes = [self._whole(path) for path in dict.fromkeys(paths)]
-        first, others = self._apart(self._first, paths), self._apart(self._later, paths)
-        return [*wholes, *self._joined(first, others)]
+        paths = self._met_paths()
+        wholes = [self._whole(path) for path in paths]
+        first, later = (
+            [edit for edit in parts.edits if not any(_is_inside(edit.steps, path) for path in paths)]
+            for parts in (self._first, self._later)
+        )
+        return [*wholes, *self._joined(first, later)]
 
-    def _apart(self, parts: Parts, paths: list[Steps]) -> list[Edit]:
-        return [edit for edit in parts.edits if not any(_is_inside(edit.steps, path) for path in paths)]
+    def _met_paths(self) -> list[Steps]:
+        """The paths of the parts that only an edit of the whole part can change as both changes do, outermost ones."""
+        pairs = ((first, later) for first in self._first.edits for later in self._later.edits)
+        met = dict.fromkeys(path for pair in pairs if (path := self._met_path(*pair)) is not None)
+        return [path for path in met if not any(_is_inside(path, other) and path != other for other in met)]
 
-    def _met_path(self, first: Edit, later: Edit) -> tuple[Steps] | None:
-        """The path of the part that two edits can only change together. None if they can stay two, or fit into one."""
-        if first.steps and isinstance(first.steps[-1], int):
-            around = first.steps[:-1]
-            inner = later.steps[len(around) : len(around) + 1]
-            if _is_inside(later.steps, around) and inner and isinstance(inner[0], int):
-                length = self._length(around)
-                is_beyond = length is not None and first.steps[-1] >= length and inner[0] >= length
-                if first.action == "remove" or is_beyond:
-                    return (around,)
+    def _met_path(self, first: Edit, later: Edit) -> Steps | None:
+        """The path of the part that two edits can only change together. None if they stay two, or fit into one."""
+        moved_list = self._moved_list(first, later)
+        if moved_list is not None:
+            return moved_list
         gap = None if isinstance(self._stored, Absent) else _gap(self._stored, first.steps)
         if gap is not None and later.action == "remove" and _is_inside(later.steps, gap):
-            return (gap,)  # a part that the first change creates
-        if _is_inside(later.steps, first.steps):
-            fits = not first.is_relative or (first.steps == later.steps and first.action == later.action)
-            return None if fits or (first.steps == later.steps and not later.is_relative) else (first.steps,)
-        return (later.steps,) if later.is_relative and _is_inside(first.steps, later.steps) else None
+            return gap  # the first edit creates it
+        if first.steps == later.steps:
+            fits = not (first.is_relative and later.is_relative) or first.action == later.action
+            return None if fits else first.steps
+        if first.is_relative and _is_inside(later.steps, first.steps):
+            return first.steps
+        return later.steps if later.is_relative and _is_inside(first.steps, later.steps) else None
 
-    def _length(self, path: Steps) -> int | None:
-        """The length of a list before both changes; None if it is not known."""
+    def _moved_list(self, first: Edit, later: Edit) -> Steps | None:
+        """The path of a list in which the first edit changes what a position in the path of the later one means."""
+        for depth, (step, other) in enumerate(zip(first.steps, later.steps, strict=False)):
+            if isinstance(step, int) and isinstance(other, int):
+                path = first.steps[:depth]
+                removes = first.action == "remove" and len(first.steps) == depth + 1
+                if removes or (self._appends(path, step) and self._appends(path, other)):
+                    return path
+            if step != other:
+                return None
+        return None
+
+    def _appends(self, path: Steps, position: int) -> bool:
+        """Whether a position is beyond the end of the stored list, so that a value for it is appended."""
         if isinstance(self._stored, Absent):
-            return None
-        return len((part_at(self._stored, path) or {}).get("L", ()))
+            return False
+        return position >= len((part_at(self._stored, path) or {}).get("L", ()))
 
     def _whole(self, path: Steps) -> Edit:
         """The edit that sets a part to what both changes leave, if it is still stored as it was."""
