@@ -203,7 +203,7 @@ def _restored_list(
     unused: dict[object, list[int]] = {}
     for position in reversed(range(len(before))):
         unused.setdefault(_group_of(before[position]), []).append(position)
-    used: set[int] = set()
+    used_positions: set[int] = set()
     result: list[AttributeValue | None] = []
     for value in after:
         candidates = unused.get(_group_of(value), [])
@@ -211,14 +211,14 @@ def _restored_list(
         index = next((index for index in indexes if same_stored(before[candidates[index]], value)), None)
         match = None if index is None else candidates.pop(index)
         if match is not None:
-            used.add(match)
+            used_positions.add(match)
         result.append(None if match is None else loaded[match])
     aligned = len(after) == len(before)
     return [
         value
         if value is not None
         else restored(after[position], before[position], loaded[position])
-        if aligned and position not in used
+        if aligned and position not in used_positions
         else after[position]
         for position, value in enumerate(result)
     ]
@@ -321,12 +321,12 @@ def coarsened(edits: Sequence[Edit], most: int, stored: AttributeValue | None) -
     edits = list(edits)
     while len(edits) > most and not (len(edits) == 1 and edits[0].steps == ()):
         parents = _parents_to_set(edits, most)
-        depth, others = len(parents[0]), list[Edit]()
+        depth, further_edits = len(parents[0]), list[Edit]()
         inside: dict[Steps, list[Edit]] = {parent: [] for parent in parents}
         for edit in edits:
-            inside.get(edit.steps[:depth], others).append(edit)
+            inside.get(edit.steps[:depth], further_edits).append(edit)
         wholes = (_whole(parent, below, part_at(stored, parent)) for parent, below in inside.items())
-        edits = [*others, *wholes]
+        edits = [*further_edits, *wholes]
     return edits
 
 

@@ -176,8 +176,8 @@ def _groups_of(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
         for action in plan.actions:
             writer = first_writers.setdefault((client, table, action.key), number)
             if writer != number:
-                one, other = leader_of(writer), leader_of(number)
-                leaders[max(one, other)] = min(one, other)
+                leader, other_leader = leader_of(writer), leader_of(number)
+                leaders[max(leader, other_leader)] = min(leader, other_leader)
     groups: dict[int, list[Change]] = {}
     for number, change in enumerate(changes):
         groups.setdefault(leader_of(number), []).append(change)
@@ -287,8 +287,8 @@ def _finish(
         for entry, change in zip(entries, prepared_changes, strict=True)
         if change is None or change.item_ref not in unwritten
     ]
-    others = sent_with_others(prepared_changes, combined_changes)
-    figures = CommitFigures() if outcome is None else outcome.figures(combined_changes, others)
+    joined_changes = joined_changes_of(prepared_changes, combined_changes)
+    figures = CommitFigures() if outcome is None else outcome.figures(combined_changes, joined_changes)
     session._work.forget_written(written_entries if unwritten else entries, figures)
     if len(combined_changes) < len(prepared_changes):
         session._instances.withdraw(
@@ -296,19 +296,21 @@ def _finish(
         )
     _forget_former_keys(session, entries, prepared_changes, unwritten)
     if outcome is not None:
-        _apply_results(combined_changes, outcome, others)
+        _apply_results(combined_changes, outcome, joined_changes)
 
 
-def sent_with_others(prepared_changes: Sequence[Change | None], sent: Sequence[Change]) -> list[Change]:
+def joined_changes_of(
+    prepared_changes: Sequence[Change | None], sent_changes: Sequence[Change]
+) -> list[Change]:
     """The changes that were sent as a part of another object's change, because both objects have the same item."""
-    if len(sent) == len(prepared_changes):
+    if len(sent_changes) == len(prepared_changes):
         return []
-    sent_changes = {change.item_ref: change for change in sent}
+    changes_by_item = {change.item_ref: change for change in sent_changes}
     return [
         change
         for change in prepared_changes
         if change is not None
-        and (sent_change := sent_changes.get(change.item_ref)) is not None
+        and (sent_change := changes_by_item.get(change.item_ref)) is not None
         and change.instance is not sent_change.instance
     ]
 
@@ -534,11 +536,13 @@ def _first_requests(groups: Sequence[_GroupWrite], changes: Sequence[Change]) ->
 # --- afterwards -----------------------------------------------------------------------------------------
 
 
-def _apply_results(changes: Sequence[Change], outcome: CommitOutcome, others: Sequence[Change]) -> None:
+def _apply_results(
+    changes: Sequence[Change], outcome: CommitOutcome, joined_changes: Sequence[Change]
+) -> None:
     """Updates memory to the stored items, runs hooks, and reports failures.
 
     Args:
-        others: changes that were sent as a part of these; see `sent_with_others`.
+        joined_changes: changes that were sent as a part of these; see `joined_changes_of`.
 
     Raises:
         CommitError: if a change is not written, or its outcome is unknown.
@@ -549,7 +553,7 @@ def _apply_results(changes: Sequence[Change], outcome: CommitOutcome, others: Se
         for change in changes
         if change in outcome.stored
     ]
-    written += _read_again({change.item_ref: change for change, _ in written}, others)
+    written += _read_again({change.item_ref: change for change, _ in written}, joined_changes)
     errors = {
         change: change.translate_error(error) if isinstance(error, BaoError) else error
         for change, error in (*outcome.failed.items(), *outcome.unknown.items())
@@ -562,7 +566,9 @@ def _apply_results(changes: Sequence[Change], outcome: CommitOutcome, others: Se
         raise failed_hook
 
 
-def _read_again(written: Mapping[object, Change], others: Sequence[Change]) -> list[tuple[Change, Instance]]:
+def _read_again(
+    written: Mapping[object, Change], joined_changes: Sequence[Change]
+) -> list[tuple[Change, Instance]]:
     """Makes objects whose changes were written together read their common item again; deleted ones are marked.
 
     Args:
@@ -571,21 +577,27 @@ def _read_again(written: Mapping[object, Change], others: Sequence[Change]) -> l
     Returns:
         Those of the other changes that were written, with their objects.
     """
-    further = [change for change in others if change.item_ref in written and change.instance is not None]
-    for change in further:
-        sent = written[change.item_ref]
-        shows_same = instance_dict(change.instance) is instance_dict(sent.instance)
-        if shows_same or state_of(change.instance).status is _TRANSIENT:
+    written_changes = [change for change in joined_changes if change.item_ref in written]
+    for change in written_changes:
+        sent_change, instance = written[change.item_ref], change.instance
+        if instance is None or state_of(instance).status is _TRANSIENT:
             continue
-        if isinstance(sent, DeleteChange) or isinstance(change, DeleteChange):
-            mark_deleted(change.instance)
-            continue
-        for either in (change, sent):
-            if state_of(either.instance).status is Status.LOADED:
-                changes = either.changes if isinstance(either, SaveChange) else ()
-                unsaved = [name for name in changed_names(either.instance) if name not in changes]
-                unload(either.instance, consistent=True, keep_changes=True, names=unsaved)
-    return [(change, change.instance) for change in further]
+        if instance_dict(instance) is instance_dict(sent_change.instance):
+            continue  # both objects show the item already
+        if isinstance(sent_change, DeleteChange) or isinstance(change, DeleteChange):
+            mark_deleted(instance)
+        else:
+            _unload_after(change)
+            _unload_after(sent_change)
+    return [(change, change.instance) for change in written_changes]
+
+
+def _unload_after(change: Change) -> None:
+    """Makes the loaded object of a written change read its item again. Its other changes stay."""
+    if state_of(change.instance).status is Status.LOADED:
+        changes = change.changes if isinstance(change, SaveChange) else ()
+        unsaved_names = [name for name in changed_names(change.instance) if name not in changes]
+        unload(change.instance, consistent=True, keep_changes=True, names=unsaved_names)
 
 
 def _partial_commit_error(

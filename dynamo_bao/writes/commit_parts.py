@@ -45,25 +45,25 @@ class CommitOutcome:
         self.failed.update(other.failed)
         self.unknown.update(other.unknown)
 
-    def figures(self, changes: Iterable[Change], others: Iterable[Change] = ()) -> CommitFigures:
+    def figures(self, changes: Iterable[Change], joined_changes: Iterable[Change] = ()) -> CommitFigures:
         """The outcome by instance. Changes without an outcome count as not written.
 
         Args:
             changes: the changes that were sent.
-            others: changes that were sent as a part of these; see `commit.sent_with_others`.
+            joined_changes: changes that were sent as a part of these; see `commit.joined_changes_of`.
         """
         written, unclear = self.stored.keys(), self.unknown.keys()
-        done: list[Any] = []
+        done_instances: list[Any] = []
         not_done: list[Any] = []
         unknown: list[Any] = []
         fates: dict[object, list[Any]] = {}
         for change in changes:
-            fate = done if change in written else unknown if change in unclear else not_done
+            fate = done_instances if change in written else unknown if change in unclear else not_done
             fate.append(change.instance)
             fates[change.item_ref] = fate
-        for change in others:
+        for change in joined_changes:
             fates[change.item_ref].append(change.instance)
-        return CommitFigures(tuple(done), tuple(not_done), tuple(unknown))
+        return CommitFigures(tuple(done_instances), tuple(not_done), tuple(unknown))
 
 
 NONE_YET: Final[Any] = (MappingProxyType({}),) * 3
