@@ -116,13 +116,8 @@ def _changed_field(schema: Schema, field: Field, change: ChangeValue) -> Any:
         if not isinstance(field, SetField):
             raise _misplaced(schema, (field.name,), change, "set fields only")
         if not field.is_native:
-            raise _misplaced(
-                schema,
-                (field.name,),
-                change,
-                "sets of texts, of numbers or of bytes. This set is stored as a list: "
-                "load the object, change its set and save it; so it",
-            )
+            remedy = "load the object, change its set and save it"
+            raise _misplaced(schema, (field.name,), change, f"sets of texts, numbers or bytes; {remedy}")
         members = frozenset(field.accept(set(change.members)))
         return (
             SetDelta(members, frozenset())

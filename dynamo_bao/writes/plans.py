@@ -304,7 +304,9 @@ def _put_parts(
     model, key = subject.schema.name, subject.identity.primary_id
     try:
         PartsPlan(field.attribute, parts, item, max_paths).into(draft.update, draft.conditions)
-        after = None if item is None else left_by(parts, item.get(field.attribute))
+        after = None
+        if parts.checks_result and item is not None:
+            after = left_by(parts, item.get(field.attribute))
     except ValueError as error:
         raise DataFormatError(
             f"{model} {key}: a part of {field.name} cannot be changed: {message_of(error)}; nothing was "
@@ -313,8 +315,8 @@ def _put_parts(
             key=key,
             field=field.name,
         ) from None
-    if parts.checks_result and item is not None and after is not None:
-        _check_result(subject, field, item, after)
+    if after is not None:
+        _check_result(subject, field, item or {}, after)
 
 
 def _check_result(subject: ItemRef, field: Field, item: Item, after: AttributeValue) -> None:
@@ -523,9 +525,7 @@ def _put_constraints(
         if same_stored(before, after):
             continue
         guard = None if after is None else constraint.guard_key(subject.tenant, after)
-        if guard is None or guard != constraint.guard_of(
-            subject.tenant, before
-        ):  # two forms may have one guard
+        if guard is None or guard != constraint.guard_of(subject.tenant, before):  # else one guard for both
             _free(draft, subject, constraint, before)
         if after is not None:
             _claim(draft, subject, constraint, after, value)

@@ -118,8 +118,12 @@ WRONG: list[tuple[dict[str, Any], type[BaoError], str]] = [
     ({"address.zip": "bad"}, ValidationError, r"Person\.address: the change would leave a value"),
     ({"nick": IfMissing(None)}, QueryError, r"Person\.nick: None is stored as no attribute"),
     ({"tags": IfMissing(set())}, QueryError, r"Person\.tags: set\(\) is stored as no attribute"),
-    ({"flags": AddMembers(True)}, QueryError, "stored as a list: load the object"),
-    ({"flags": DropMembers(True)}, QueryError, "stored as a list: load the object"),
+    (
+        {"flags": AddMembers(True)},
+        QueryError,
+        "AddMembers is for sets of texts, numbers or bytes; load the object",
+    ),
+    ({"flags": DropMembers(True)}, QueryError, "DropMembers is for sets of texts, numbers or bytes"),
 ]
 
 
