@@ -79,7 +79,6 @@ class SessionInstances:
         instance = self._identity.get(key)
         self._stats.lookups += counted
         if instance is None:
-            self._deleted.pop(key, None)  # the item is read again
             instance = pending_instance(mapper, identity, tenant, self._session)
             return self._await(key, instance, consistent, weakly)
         self._stats.cache_hits += counted
@@ -96,8 +95,6 @@ class SessionInstances:
         if instance is not None:
             self._stats.cache_hits += 1
             return self._reuse((mapper, key), instance, consistent)
-        if self._deleted:
-            self._deleted.pop((mapper, key), None)  # the item is read again
         # `pending_instance` without an `Identity`, and without another call.
         instance = allocate_instance(mapper.lazy_class)
         state = new_state(mapper, PENDING, tenant, key, text, self._session)

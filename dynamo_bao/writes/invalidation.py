@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from dynamo_bao.session.bindings import SESSION, Link, bound_values, chain, top_link
+from dynamo_bao.session.bindings import SESSION, bound_values, chain, top_link
 from dynamo_bao.session.session import Session
-from dynamo_bao.writes.changes import Change, DeleteChange
+from dynamo_bao.writes.changes import Change
 
 
 def sessions_to_tell(session: Session | None) -> Sequence[Session]:
     """The sessions that have fetched something by a query: the one of a write, and those around the running code."""
-    link = _session_link()
+    top = chain.get() or top_link()
+    link = top if top is None or top.kind is SESSION else top.session
     if link is None or (link.value is session and link.session is None):
         return () if session is None or not session._partitions.queries else (session,)
     sessions: list[Session] = bound_values(SESSION)
@@ -27,9 +28,6 @@ def invalidate(session: Session | None, changes: Iterable[Change]) -> None:
     Args:
         session: the session of the writes.
     """
-    link = _session_link()
-    if link is not None and (link.value is not session or link.session is not None):
-        _forget_deletions(session, changes)
     sessions = sessions_to_tell(session)
     if not sessions:
         return
@@ -37,21 +35,6 @@ def invalidate(session: Session | None, changes: Iterable[Change]) -> None:
         touched_partitions = change.touched()
         for listening_session in sessions:
             listening_session._partitions.touch(touched_partitions)
-
-
-def _session_link() -> Link | None:
-    """The innermost binding of a session, whether it has ended or not."""
-    top = chain.get() or top_link()
-    return top if top is None or top.kind is SESSION else top.session
-
-
-def _forget_deletions(session: Session | None, changes: Iterable[Change]) -> None:
-    """Makes the sessions around the one of some writes find items again that they had deleted."""
-    for change in changes:
-        if change.creates_or_deletes and not isinstance(change, DeleteChange):
-            for outer in bound_values(SESSION):
-                if outer is not session and outer._instances.has_deleted(change.mapper, change.item_ref[-1]):
-                    outer._instances.forget_deletion(change.mapper, change.subject.identity)
 
 
 @contextmanager

@@ -29,7 +29,6 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.dynamodb.transport.factory import embedded_transport
-from dynamo_bao.models.registry import repository_of
 from dynamo_bao.testing import FaultInjectingTransport, throttled, unprocessed
 
 
@@ -291,29 +290,7 @@ def test_new_objects_can_be_withdrawn_one_by_one(table: Manager, most: int | Non
     assert not Article.find("3")
 
 
-# --- items that were deleted and created again -----------------------------------------------------------------
-
-
-def test_an_item_that_an_inner_context_creates_again_is_in_the_lists_of_the_outer_one(table: Manager) -> None:
-    Note.create(note_id="n")
-    with run_with_batch_context():
-        Note.find("n").delete()
-        assert not Note.find("n")
-        with run_with_batch_context():
-            Note.create(note_id="n")
-        assert Note.find("n")
-        assert sum(map(len, Note.iterate_all())) == Note.count() == 1
-
-
-def test_an_item_that_is_found_again_is_iterated(table: Manager) -> None:
-    """A small session forgets that it has deleted the item when it reads it again."""
-    Note.create(note_id="n")
-    with run_with_batch_context(max_cached=2):
-        Note.find("n").delete()
-        assert not any(Note.find(f"{number}") for number in range(5))
-        table.client.put_item(TableName=table.table_name, Item=note_item("n"))
-        assert Note.find("n")
-        assert sum(map(len, Note.iterate_all())) == 1
+# --- lists and pages ------------------------------------------------------------------------------------------
 
 
 def test_an_object_that_was_added_in_the_place_of_an_item_is_iterated(table: Manager) -> None:
@@ -323,13 +300,6 @@ def test_an_object_that_was_added_in_the_place_of_an_item_is_iterated(table: Man
         session.add(note, overwrite=True)
         assert [found for page in Note.iterate_all() for found in page] == [note]
         session.commit()
-
-
-def note_item(note_id: str) -> dict[str, Any]:
-    """The item of a note as another program stores it."""
-    mapper = repository_of(Note)
-    values = {"note_id": note_id, "text": "x"}
-    return mapper.schema.item(None, mapper.schema.keys.from_key(None, note_id), values)
 
 
 def test_paging_by_cursors_is_no_n_plus_1(table: Manager, caplog: pytest.LogCaptureFixture) -> None:

@@ -138,7 +138,15 @@ class Run:
         elif way == "pages":
             result = result.where(page_size=1)
         rows = [result[0]] if way == "first" and result else [] if way in ("first", "bool") else list(result)
-        self.note(parent, relation, bool(result) if way == "bool" else None, rows)
+        if not isinstance(parent, Tag) or not self.deleted_inside:
+            self.note(parent, relation, bool(result) if way == "bool" else None, rows)
+        elif way not in (
+            "first",
+            "bool",
+            "latest",
+        ):  # as in `find`, a post that this context holds may be shown
+            kept_rows = [row for row in rows if row.primary_id not in self.deleted_inside]
+            self.note(parent, relation, None, kept_rows)
         return rows
 
     def note(self, parent: Any, relation: str, flag: bool | None, rows: list[Any]) -> None:
