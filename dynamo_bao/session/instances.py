@@ -28,7 +28,7 @@ from dynamo_bao.session.state import (
 )
 from dynamo_bao.session.stats import Stats
 
-_TRANSIENT, _FAILED = Status.TRANSIENT, Status.FAILED  # read often
+_TRANSIENT, _FAILED, _PENDING = Status.TRANSIENT, Status.FAILED, Status.PENDING  # read often
 
 
 class SessionInstances:
@@ -139,6 +139,8 @@ class SessionInstances:
             return instance
         if state.status is _FAILED:
             self.retry_failed()
+        elif state.status is _PENDING:
+            self.lookups.add(key, instance)  # it may have been evicted
         if consistent and not state.consistent:
             self.reload(instance, keep_changes=True)
         if not self._identity.is_strong:

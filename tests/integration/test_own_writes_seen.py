@@ -133,6 +133,19 @@ def test_a_handle_of_a_missing_item_shows_the_item_that_is_stored(
         assert article.author.status == author.status == "on"
 
 
+def test_items_that_an_update_has_missed_are_read_again_in_one_request(table: Manager) -> None:
+    keys = [f"{number}" for number in range(5)]
+    with run_with_batch_context() as session:
+        assert not any(list(map(Author.find, keys)))
+        for key in keys:
+            with suppress(ItemNotFoundError):
+                Author.update(key, status="x")
+        batches = session.stats.batches
+        authors = list(map(Author.find, keys))
+        assert not any(authors)
+        assert session.stats.batches == batches + 1
+
+
 # --- targets that could not be read -------------------------------------------------------------------------
 
 
