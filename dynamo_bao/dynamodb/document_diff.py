@@ -275,6 +275,8 @@ def _edited(value: AttributeValue | None, edit: Edit, steps: Steps) -> Attribute
     step, inner_steps = steps[0], steps[1:]
     if isinstance(step, int):
         members_list = list((value or {}).get("L", ()))
+        if edit.action == "remove" and step >= len(members_list):
+            return value
         inner = _edited(members_list[step] if step < len(members_list) else None, edit, inner_steps)
         members_list[step : step + 1] = [] if inner is None else [inner]
         return {"L": members_list}
