@@ -188,16 +188,21 @@ def test_an_explicit_load_asks_again_for_a_target_that_failed(faults: FaultInjec
 # --- transactions that fail ---------------------------------------------------------------------------------
 
 
+def save_in_a_failed_block(player: Player) -> None:
+    """Saves a new score in a transaction that is rolled back."""
+    with suppress(Stop), transaction():
+        player.score = 9
+        player.save()
+        raise Stop
+
+
 def test_after_a_failed_block_an_object_can_be_deleted(table: Manager) -> None:
     """Its version is the stored one, and not the one that was never stored."""
     Player.create(key="k", score=1)
     with run_with_batch_context():
         player = Player.find("k")
         assert player.score == 1
-        with suppress(Stop), transaction():
-            player.score = 9
-            player.save()
-            raise Stop
+        save_in_a_failed_block(player)
         player.delete()
     assert not Player.find("k")
 
@@ -207,10 +212,7 @@ def test_two_failed_blocks_leave_the_stored_values(table: Manager) -> None:
     with run_with_batch_context():
         player = Player.find("k")
         assert player.score == 1
-        with suppress(Stop), transaction():
-            player.score = 9
-            player.save()
-            raise Stop
+        save_in_a_failed_block(player)
         with suppress(Stop), transaction():
             player.delete()
             raise Stop
