@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, AttributeValue
 from dynamo_bao.errors import ConfigurationError, TenantError, ValidationError
+from dynamo_bao.runtime.named_tuples import NamedTuple
+from dynamo_bao.runtime.patterns import late_pattern
 
 new_namedtuple: Any = tuple.__new__
 """Makes a named tuple, ``new_namedtuple(Key, (pk, sk))``, in a fraction of the time that its constructor takes.
@@ -22,9 +24,9 @@ Used for tuples that are made for every key of a batch or every row of a page.
 """
 SEPARATOR = "##__SK__##"
 GUARD_MARK = "_raft_uc"
-_TENANT = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_TENANT = late_pattern(r"[A-Za-z0-9_.-]{1,64}\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,4}\Z")
-_PARTITION = re.compile(
+_PARTITION = late_pattern(
     r"(?:\[(?P<tenant>[A-Za-z0-9_.-]{1,64})\]#)?"
     rf"(?:{GUARD_MARK}#_(?P<constraint>uc\d)#(?P<guarded>[A-Za-z0-9_-]{{1,4}})#(?P<attribute>[^:#]+):.|"
     r"(?P<prefix>[A-Za-z0-9_-]{1,4})(?:#.|\Z))",

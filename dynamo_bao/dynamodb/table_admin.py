@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -34,9 +33,10 @@ from dynamo_bao.dynamodb.table_definition import (
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ConfigurationError, ServiceError, TableNotFoundError, WriteOutcomeUnknownError
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.runtime.records import frozen
 
-log: logging.Logger = logging.getLogger("dynamo_bao.tables")
+log = late_logger("dynamo_bao.tables")
 
 ACTIVE_SECONDS: Final = 300.0
 _FIRST_POLL, _MAX_POLL_SECONDS, _GROWTH = 0.5, 5.0, 1.5

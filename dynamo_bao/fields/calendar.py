@@ -10,11 +10,12 @@ from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import QueryError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import part_of_text
+from dynamo_bao.runtime.patterns import late_pattern
 
 _DAY_DIGITS: Final = 9
 _CEILING: Final = 10**_DAY_DIGITS
-_STORED_DURATION = re.compile(r"(-?)(\d{9})T(\d\d):(\d\d):(\d\d)(?:\.(\d{6}))?")
-_ISO_DURATION = re.compile(
+_STORED_DURATION = late_pattern(r"(-?)(\d{9})T(\d\d):(\d\d):(\d\d)(?:\.(\d{6}))?")
+_ISO_DURATION = late_pattern(
     r"([+-]?)P(?=\d|T\d)(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:[.,](\d{1,6}))?S)?)?", re.ASCII
 )
 

@@ -10,14 +10,14 @@ every forked child and in every copy of one process snapshot.
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable
 
+from dynamo_bao.runtime.patterns import late_pattern
 from dynamo_bao.runtime.process import this_process
 
-_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")
+_ULID = late_pattern(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")
 
 
 class _Source:

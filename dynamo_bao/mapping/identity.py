@@ -7,7 +7,7 @@ Every other key takes the general way of the schema, which also raises the error
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from dynamo_bao.dynamodb.keys import SEPARATOR, Key, new_namedtuple, tenant_mark
 from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES
@@ -15,6 +15,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.rules import predicate
 from dynamo_bao.fields.text import StringField
 from dynamo_bao.mapping.compiler import valid_expr_of
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 T = TypeVar("T")
 KeyFunction = Callable[[str], "Key | None"]

@@ -8,7 +8,6 @@ through dicts.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -19,11 +18,12 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import KEYS_BYTES
 from dynamo_bao.mapping.compiler import NAMES, acceptable_expr_of, compiled, encodes_by_expr
 from dynamo_bao.runtime.json import dumps
+from dynamo_bao.runtime.patterns import late_pattern
 
 EncodeJson = Callable[[Sequence[Mapping[str, Any]], Sequence[tuple[str, str]]], "list[bytes] | None"]
 MAX_JSON_BYTES = MAX_ITEM_BYTES - KEYS_BYTES
 """The greatest length of an item's JSON, which is always longer than what DynamoDB counts."""
-_SOURCE = re.compile(r'\{\{"(S|N|BOOL|SS)": (.*)\}\}')
+_SOURCE = late_pattern(r'\{\{"(S|N|BOOL|SS)": (.*)\}\}')
 
 
 def compile_json_encoder(model: str, fields: Collection[Field]) -> EncodeJson | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging as standard_logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -57,6 +56,7 @@ from dynamo_bao.models.registry import (
     source_file,
 )
 from dynamo_bao.models.relation_checks import check_relations
+from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.models.relationships import association_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.policy import OnEventLoop, Policy, event_loop_rule
@@ -68,7 +68,7 @@ from dynamo_bao.session.bindings import MANAGER, Block
 from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.session.state import Instance
 
-log: standard_logging.Logger = standard_logging.getLogger("dynamo_bao.manager")
+log = late_logger("dynamo_bao.manager")
 
 M = TypeVar("M", bound=Instance)
 
@@ -622,11 +622,8 @@ def init_models(
 
 def _log_missing_table_name(is_own_table: bool) -> None:
     """Logs that no table name is set: at INFO if the default table cannot be somebody else's."""
-    log.log(
-        standard_logging.INFO if is_own_table else standard_logging.WARNING,
-        NO_TABLE,
-        extra=log_fields("init_models", [DEFAULT_TABLE]),
-    )
+    write = log.info if is_own_table else log.warning
+    write(NO_TABLE, extra=log_fields("init_models", [DEFAULT_TABLE]))
 
 
 def _throttled_calls(settings: Settings) -> float:

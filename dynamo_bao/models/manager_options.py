@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import re
@@ -15,7 +14,7 @@ from dynamo_bao.config import Settings
 from dynamo_bao.errors import ConfigurationError, ConfigurationWarning
 from dynamo_bao.policy import Policy, RequireContext, policy_from_setting
 from dynamo_bao.runtime.call_site import calling_line
-from dynamo_bao.runtime.late_libraries import inspect
+from dynamo_bao.runtime.late_libraries import inspect, logging
 
 _TABLE: Final = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?\Z")
 _TRANSPORT: Final = ("send", "close", "clock")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from functools import partial
@@ -15,6 +14,7 @@ from dynamo_bao.models.late import write_side
 from dynamo_bao.models.registry import managers
 from dynamo_bao.policy import AllowDirect
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.runtime.records import define
 from dynamo_bao.session.bindings import TRANSACTION, Block, end_dropped
 from dynamo_bao.session.context import BatchContext
@@ -24,7 +24,7 @@ from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, Status, identity_of, state_of
 from dynamo_bao.writes.hooks import run_afterwards
 
-log: logging.Logger = logging.getLogger("dynamo_bao.transaction")
+log = late_logger("dynamo_bao.transaction")
 
 
 class Transaction:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from dynamo_bao.dynamodb.layout import ITER_SEARCH_INDEX
@@ -13,8 +12,9 @@ from dynamo_bao.errors import BaoError, QueryError
 from dynamo_bao.reads.bucket_reader import Page
 from dynamo_bao.runtime.call_site import calling_line
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.loggers import late_logger
 
-log: logging.Logger = logging.getLogger("dynamo_bao.search")
+log = late_logger("dynamo_bao.search")
 
 WARNING_UNITS = 1_000
 """A search that consumes this many read units logs a warning."""

@@ -9,7 +9,8 @@ import contextlib
 import os
 import sys
 import warnings
-from typing import NamedTuple
+
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 MAX_FILES = 1000

@@ -15,7 +15,9 @@ from base64 import b64encode
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
+
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 
 class JsonModule(NamedTuple):

@@ -10,10 +10,11 @@ field has a converter or a validator.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from dynamo_bao.runtime.late_libraries import attrs
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 
 class Nothing:

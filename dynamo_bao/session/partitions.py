@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Collection, Hashable, Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from dynamo_bao.dynamodb.transport.messages import Reply
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.records import Factory, define, field
 from dynamo_bao.session.query_kinds import PrefetchFigures, QueryKind, QueryKinds
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from math import ceil
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from dynamo_bao.dynamodb.transport.messages import Clock, FailedRequest, Reply, 
 from dynamo_bao.runtime.call_site import CallSite, calling_line
 from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.runtime.records import Factory, define, field
 from dynamo_bao.session.bindings import BUDGET, bound_values
 from dynamo_bao.session.budget import Budget
@@ -22,7 +22,7 @@ from dynamo_bao.session.error_subjects import about as naming
 from dynamo_bao.session.query_kinds import PrefetchFigures
 from dynamo_bao.session.stats import Stats
 
-log: logging.Logger = logging.getLogger("dynamo_bao.session")
+log = late_logger("dynamo_bao.session")
 
 MAX_HISTORY = 1000
 """How many rounds a session remembers for its trace."""

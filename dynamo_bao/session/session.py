@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import BatchContextError, ConfigurationError, UncommittedChangesError
+from dynamo_bao.runtime.loggers import late_logger, shows_debug
 from dynamo_bao.session.bindings import (
     MANAGER,
     SESSION,
@@ -32,7 +32,7 @@ from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite, UnitOfWork
 
-log: logging.Logger = logging.getLogger("dynamo_bao.session")
+log = late_logger("dynamo_bao.session")
 
 
 class Collecting(Protocol):
@@ -155,7 +155,7 @@ class Session:
         self._instances.close()
         if self.stats.prefetched:
             self._rounds.warn_of_unused(self._partitions.kinds.figures)
-        if log.isEnabledFor(logging.DEBUG):
+        if shows_debug(log):
             self._log_end()
 
     def _end_without_block(self, block: object) -> None:

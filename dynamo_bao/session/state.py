@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import weakref
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import Stored, as_dict_item
@@ -19,6 +19,7 @@ from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import BLIND, HandedOutValue, HandedOutValues, LoadedSnapshot
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.records import frozen
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from operator import is_, itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import ref
 
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.errors import UncommittedChangesError
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.loggers import late_logger
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.records import Factory, define, frozen
 from dynamo_bao.session.state import Instance, ModelMapper
 
-log: logging.Logger = logging.getLogger("dynamo_bao.session")
+log = late_logger("dynamo_bao.session")
 
 
 class PendingWrite(NamedTuple):

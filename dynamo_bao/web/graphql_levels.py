@@ -13,7 +13,7 @@ from __future__ import annotations
 from asyncio import gather
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from graphql import (
     GraphQLError,
@@ -29,6 +29,7 @@ from graphql.pyutils import Path
 
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.reads.together import is_unloaded, load_together, present
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.state import Instance
 

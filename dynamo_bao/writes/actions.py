@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import Edit, edited, same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
@@ -36,6 +36,7 @@ from dynamo_bao.dynamodb.service import (
     Item,
 )
 from dynamo_bao.errors import QueryError
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.mapping.codec import is_small
 from dynamo_bao.runtime.records import define, evolve
 from dynamo_bao.writes.item_size import check_item_size

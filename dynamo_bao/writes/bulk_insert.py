@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
 
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY
 from dynamo_bao.dynamodb.keys import Key
@@ -16,6 +15,7 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_write import Puts, in_batches
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.session.hydration import mark_created
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, State, Status, instance_dict

@@ -6,7 +6,6 @@ A call carries its change out at once. A transaction collects it, applies it in 
 from __future__ import annotations
 
 import copy
-import logging
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +30,7 @@ from dynamo_bao.mapping.snapshots import NOTHING_LOCAL, StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
+from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.state import (
@@ -619,7 +619,7 @@ class SharedState:
         object.__setattr__(self._older, "__class__", class_for(state_of(self._older)))
 
 
-log: logging.Logger = logging.getLogger("dynamo_bao.writes")
+log = late_logger("dynamo_bao.writes")
 
 
 class UpdateByKeyChange(UpdateChange):

@@ -11,16 +11,16 @@ An exception of a hook before a write prevents the write. A hook after a write c
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.session.state import Instance, allocate_instance
 
-log: logging.Logger = logging.getLogger("dynamo_bao.hooks")
+log = late_logger("dynamo_bao.hooks")
 
 HOOKS = ("before_save", "after_save", "before_delete", "after_delete")
 

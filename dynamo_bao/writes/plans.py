@@ -7,7 +7,7 @@ written, and the change is planned again from the stored item.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
@@ -25,6 +25,7 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ConditionalError, DataFormatError, ValidationError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.numeric import CounterField
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, UniqueConstraintSchema

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
-from dynamo_bao.errors import QueryError
+from dynamo_bao.errors import QueryError, ValidationError
+from dynamo_bao.runtime.patterns import late_pattern
+from dynamo_bao.runtime.records import frozen
 
 Steps = tuple[str | int, ...]
 """The steps to a part: the name of the field, then names of members and positions in lists."""
 
-_PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
-_STEP = re.compile(r"[^.\[\]]+")
+_PATH = late_pattern(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
+_STEP = late_pattern(r"[^.\[\]]+")
 
 
 class PathLike:

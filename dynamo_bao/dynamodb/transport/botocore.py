@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn
 
 from dynamo_bao.dynamodb.transport.botocore_http import Attempt, DirectSession
 from dynamo_bao.dynamodb.transport.error_mapping import (
@@ -44,6 +44,7 @@ from dynamo_bao.dynamodb.transport.reply_check import SeenIds, checked, checked_
 from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials, require_sendable, scope_of
 from dynamo_bao.errors import ALSO_BOTOCORES, BaoError, ConfigurationError, DataFormatError
 from dynamo_bao.runtime.foreign_errors import foreign_cause, leave
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.process import this_process
 
 CONNECT_SECONDS: Final = 3.0

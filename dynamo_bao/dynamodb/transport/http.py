@@ -21,11 +21,12 @@ import zlib
 from collections.abc import Callable
 from functools import lru_cache, partial
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from dynamo_bao.dynamodb.transport.host_lookup import HostLookup
 from dynamo_bao.runtime.foreign_errors import is_foreign
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     import ssl

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt
@@ -10,12 +9,13 @@ from typing import Any, Final
 
 from dynamo_bao.dynamodb.items import ReplyItem, Row
 from dynamo_bao.dynamodb.layout import PK, slot_of
+from dynamo_bao.runtime.patterns import late_pattern
 from dynamo_bao.runtime.records import frozen
 
-_PARTITION: Final = re.compile(r"\(?([#\w]+) = (:\w+)(?: AND (.+))?\Z")
-_COMPARED: Final = re.compile(r"\(?([#\w]+) (=|<=|<|>=|>) (:\w+)\)*\Z")
-_BETWEEN: Final = re.compile(r"\(?([#\w]+) BETWEEN (:\w+) AND (:\w+)\)*\Z")
-_BEGINS: Final = re.compile(r"\(?begins_with\(([#\w]+), ?(:\w+)\)+\Z")
+_PARTITION: Final = late_pattern(r"\(?([#\w]+) = (:\w+)(?: AND (.+))?\Z")
+_COMPARED: Final = late_pattern(r"\(?([#\w]+) (=|<=|<|>=|>) (:\w+)\)*\Z")
+_BETWEEN: Final = late_pattern(r"\(?([#\w]+) BETWEEN (:\w+) AND (:\w+)\)*\Z")
+_BEGINS: Final = late_pattern(r"\(?begins_with\(([#\w]+), ?(:\w+)\)+\Z")
 _COMPARISONS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "=": eq,
     "<": lt,

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import as_dict_item, as_dict_members
 from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS, Item
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.records import Factory, define, evolve, field, frozen
 
 MAX_THROTTLED_CALLS = 10

@@ -11,10 +11,11 @@ import re
 import time
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from dynamo_bao.dynamodb.transport.messages import RequestOutcome, with_outcome
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.records import frozen
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"

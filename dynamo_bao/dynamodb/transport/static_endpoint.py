@@ -17,12 +17,13 @@ from typing import Final
 from dynamo_bao.dynamodb.transport.botocore import ResolvedEndpoint, configured_authorities
 from dynamo_bao.dynamodb.transport.http import HttpOrigin
 from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials
+from dynamo_bao.runtime.patterns import late_pattern
 
 _REGION: Final = re.compile(r"(?![0-9]+\Z)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)\Z")
 """The names of regions that botocore accepts."""
-_HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?\Z")
+_HOST: Final = late_pattern(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?\Z")
 """The names of hosts that botocore accepts: without underscores."""
-_PLAIN_REGION: Final = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+\Z")
+_PLAIN_REGION: Final = late_pattern(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+\Z")
 """Regions of the standard partition, whose endpoints all have the same form."""
 _PRINTED: Final = re.compile(r"[!-~]*\Z")
 """Texts that can be the value of a header."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from dynamo_bao.dynamodb.transport.embedded.capacity import (
     consumed,
@@ -33,6 +33,7 @@ from dynamo_bao.dynamodb.transport.embedded.parameters import (
 )
 from dynamo_bao.dynamodb.transport.embedded.store import Record, Store
 from dynamo_bao.dynamodb.transport.embedded.values import Item, Value, item_size, require_storable
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 FindStore = Callable[[str], Store]
 """The store of a table; an error if there is no such table."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from dynamo_bao.dynamodb.transport.embedded.capacity import consumed, read_units
 from dynamo_bao.dynamodb.transport.embedded.errors import INVALID_VALUE, invalid
@@ -28,6 +28,7 @@ from dynamo_bao.dynamodb.transport.embedded.parameters import (
 )
 from dynamo_bao.dynamodb.transport.embedded.store import Bounds, Record, Store, View
 from dynamo_bao.dynamodb.transport.embedded.values import Value, sort_value, type_of
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 PAGE_BYTES: Final = 2**20
 _NO_KEY_CONDITION: Final = (

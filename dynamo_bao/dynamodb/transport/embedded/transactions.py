@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -30,6 +30,7 @@ from dynamo_bao.dynamodb.transport.embedded.parameters import Request, projectio
 from dynamo_bao.dynamodb.transport.embedded.request_checks import NOT_NULL, at, require_no_faults
 from dynamo_bao.dynamodb.transport.embedded.store import Store
 from dynamo_bao.dynamodb.transport.embedded.values import Item, item_size, require_storable, value_size
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 T = TypeVar("T")
 TOKEN_SECONDS: Final = 600.0

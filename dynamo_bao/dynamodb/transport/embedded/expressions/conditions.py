@@ -6,7 +6,7 @@ import operator
 from base64 import b64decode
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope, value_at
 from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import ExpressionError, Path, Tokens, path_text
@@ -19,6 +19,7 @@ from dynamo_bao.dynamodb.transport.embedded.values import (
     sort_value,
     type_of,
 )
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 Predicate = Callable[[Item], bool]
 Read = Callable[[Item], "Value | None"]

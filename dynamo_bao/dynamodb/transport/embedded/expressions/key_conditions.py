@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from dynamo_bao.dynamodb.transport.embedded.errors import ServiceError, invalid
 from dynamo_bao.dynamodb.transport.embedded.expressions.conditions import require_bounds
 from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope
 from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import ExpressionError, Path, Token, Tokens
 from dynamo_bao.dynamodb.transport.embedded.values import Value
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 _REVERSED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _CONDITIONS = ("attribute_exists", "attribute_not_exists", "attribute_type", "contains")

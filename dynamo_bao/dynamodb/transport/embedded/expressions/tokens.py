@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
+
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 Path = tuple["str | int", ...]
 """Names of attributes and indexes of lists; a name may be a placeholder, as ``("#m", 0, "x")``."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from dynamo_bao.dynamodb.transport.embedded.errors import invalid
 from dynamo_bao.dynamodb.transport.embedded.expressions.projections import first_overlap, project_path
 from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope, value_at
 from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import ExpressionError, Path, Tokens, path_text
 from dynamo_bao.dynamodb.transport.embedded.values import SET_TYPES, Item, Value, total, type_of
+from dynamo_bao.runtime.named_tuples import NamedTuple
 
 Read = Callable[[Item], Value]
 _CLAUSES: Final = frozenset(("SET", "REMOVE", "ADD", "DELETE"))
