@@ -81,10 +81,10 @@ else:
 
     def evolve(instance: Any, /, **changes: Any) -> Any:
         """`attrs.evolve`."""
-        fields = type(instance).__dict__.get(_FIELDS)
-        if fields is None:
+        builder = type(instance).__dict__.get(_BUILDER)
+        if builder is None or builder.fields is None:
             return attrs.evolve(instance, **changes)
-        values = {member.alias: getattr(instance, member.name) for member in fields if member.init}
+        values = {member.alias: getattr(instance, member.name) for member in builder.fields if member.init}
         return type(instance)(**{**values, **changes})
 
     def asdict(instance: Any, **options: Any) -> Any:
@@ -162,8 +162,8 @@ class _FieldOfConstructor(NamedTuple):
 
 _PLAIN_OPTIONS = frozenset(("default", "init", "repr", "eq", "hash", "order", "alias", "kw_only"))
 """The options of a field that leave its value as it is."""
-_FIELDS = "__record_fields__"
-"""The attribute of a class with the fields of its constructor; None if attrs has to generate it."""
+_BUILDER = "__record_builder__"
+"""The attribute of a record with its `_Builder`."""
 
 
 def _fields_of(
@@ -174,8 +174,9 @@ def _fields_of(
         return None
     fields: dict[str, _FieldOfConstructor] = {}
     for base in cls.__mro__[-2:0:-1]:
-        base_fields = base.__dict__.get(_FIELDS, ())
-        if base_fields is None or (base_fields == () and "__attrs_attrs__" in base.__dict__):
+        builder = base.__dict__.get(_BUILDER)
+        base_fields = () if builder is None else builder.fields
+        if base_fields is None or (builder is None and "__attrs_attrs__" in base.__dict__):
             return None
         fields.update({member.name: member for member in base_fields})
     for name in names:
@@ -265,30 +266,23 @@ def _decorated(cls: type | None, generate: str, options: dict[str, Any]) -> Any:
 
 def _slotted(cls: type, generate: str, options: dict[str, Any]) -> type:
     """A class like `cls`, with slots for its attributes, and with methods that make the real ones."""
-    namespace = {name: value for name, value in vars(cls).items() if name not in _OF_CLASSES}
-    annotations, ancestors = cls.__annotations__, cls.__mro__[1:]
-    names = [name for name, kind in annotations.items() if "ClassVar" not in str(kind)]
-    own_members = {name: value for name, value in namespace.items() if name not in names}
-    inherited_slots = {name for base in ancestors for name in getattr(base, "__slots__", ())}
-    slots = [name for name in names if name not in inherited_slots]
-    if not any("__weakref__" in vars(base) for base in ancestors):
+    builder = _Builder(cls, generate, options)
+    members = dict(vars(cls))
+    for name in (*_OF_CLASSES, *builder.names):
+        members.pop(name, None)
+    inherited_slots = {name for base in cls.__mro__[1:] for name in getattr(base, "__slots__", ())}
+    slots = [name for name in builder.names if name not in inherited_slots]
+    if not any("__weakref__" in vars(base) for base in cls.__mro__[1:]):
         slots.append("__weakref__")
-    fields = _fields_of(cls, names, namespace, options)
-    uncopied = {*_OF_CLASSES, *names, *own_members, "__slots__", "__annotations__", "__doc__"}
-    builder = _Builder(cls, generate, options, fields, frozenset(uncopied))
-    late_members = {
+    late_members: dict[str, object] = {
         "__attrs_attrs__": LateFields(partial(builder.build, "__attrs_attrs__")),
         "__signature__": LateSignature(builder),
-        _FIELDS: fields,
-        **_late_methods(builder, has_equality=options.get("eq", True) and "__eq__" not in own_members),
+        _BUILDER: builder,
+        **_late_methods(builder, has_equality=options.get("eq", True) and "__eq__" not in members),
     }
-    own_members |= {
-        "__annotations__": annotations,
-        "__slots__": tuple(slots),
-        "__qualname__": cls.__qualname__,
-    }
-    record = builder.record = type(cls)(cls.__name__, cls.__bases__, {**late_members, **own_members})
-    _replace_in_closures(own_members.values(), cls, record)
+    late_members.update(members, __slots__=tuple(slots), __qualname__=cls.__qualname__)
+    record = builder.record = type(cls)(cls.__name__, cls.__bases__, late_members)
+    _replace_in_closures(members.values(), cls, record)
     return record
 
 
@@ -299,29 +293,24 @@ class _Builder:
         cls: the class that was decorated.
         generate: the function of attrs for it.
         options: the arguments of that function.
-        fields: the fields of its constructor; None if attrs has to generate it.
-        uncopied: the members of what attrs generates that the record has already.
 
     Attributes:
+        names: the names of its own fields.
         record: the class that replaces it.
     """
 
     record: Any
 
-    def __init__(
-        self,
-        cls: type,
-        generate: str,
-        options: dict[str, Any],
-        fields: Sequence[_FieldOfConstructor] | None,
-        uncopied: frozenset[str],
-    ) -> None:
+    def __init__(self, cls: type, generate: str, options: dict[str, Any]) -> None:
         self._cls = cls
         self.generate = generate
         self.options = options
-        self._fields = fields
-        self._uncopied = uncopied
-        self._namespace = {name: value for name, value in vars(cls).items() if name not in _OF_CLASSES}
+        self.names = [name for name, kind in cls.__annotations__.items() if "ClassVar" not in str(kind)]
+
+    @cached_property
+    def fields(self) -> tuple[_FieldOfConstructor, ...] | None:
+        """The fields of the constructor, those of its bases too; None if attrs has to generate it."""
+        return _fields_of(self._cls, self.names, vars(self._cls), self.options)
 
     def build(self, name: str) -> Any:
         """Makes the constructor, or has attrs generate all methods. Returns the class.
@@ -332,21 +321,23 @@ class _Builder:
             name: the method that is called.
         """
         record = self.record
-        if self._fields is not None and name == "__init__":
+        if name == "__init__" and self.fields is not None:
             is_frozen = self.generate == "frozen"
             if is_frozen:
                 record.__setattr__ = record.__delattr__ = _refuse_change
-            record.__init__ = _constructor_of(record, self._fields, is_frozen=is_frozen)
+            record.__init__ = _constructor_of(record, self.fields, is_frozen=is_frozen)
             return record
         limits = _FOR_CONSTRUCTOR if name in ("__init__", "__attrs_init__") else {}
+        uncopied = {*vars(self._cls), *_OF_CLASSES, *self.names, "__slots__", "__annotations__", "__doc__"}
         for generated_name, member in vars(self._generated(limits)).items():
-            if generated_name not in self._uncopied:
+            if generated_name not in uncopied:
                 setattr(record, generated_name, member)
         return record
 
     def _generated(self, limits: Mapping[str, object]) -> type:
         """The class as attrs makes it, with further options that say what attrs need not make."""
-        cls, members = self._cls, {name: _for_attrs(member) for name, member in self._namespace.items()}
+        cls = self._cls
+        members = {name: _for_attrs(member) for name, member in vars(cls).items() if name not in _OF_CLASSES}
         template = type(cls)(cls.__name__, cls.__bases__, members)
         generated_class: type = getattr(attrs, self.generate)(template, **{**self.options, **limits})
         return generated_class
