@@ -8,18 +8,9 @@ fetches all that is pending in as few ``BatchGetItem`` requests as possible.
 # stack CPython 3.11 maps and unmaps a block of memory at each call, which took a sixth of the whole import.
 import socket as _socket  # noqa: F401
 import typing as _typing
+from importlib import import_module as _import_module
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.expressions.parser import Value, where
-from dynamo_bao.dynamodb.expressions.update_values import (
-    AddMembers,
-    Append,
-    DropMembers,
-    IfMissing,
-    Increment,
-    Prepend,
-    Remove,
-)
 from dynamo_bao.errors import (
     BaoError,
     BatchContextError,
@@ -87,8 +78,6 @@ from dynamo_bao.fields import (
 )
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX
 from dynamo_bao.mapping.search_text import Search, SearchConfig
-from dynamo_bao.modelfiles import load_models
-from dynamo_bao.models import late as _late
 from dynamo_bao.models.batch_context import batched, run_with_batch_context
 from dynamo_bao.models.indexes import (
     ChildQueryMethod,
@@ -102,10 +91,7 @@ from dynamo_bao.models.manager import Manager, init_models
 from dynamo_bao.models.model import Model
 from dynamo_bao.models.relationships import HasMany, Related
 from dynamo_bao.models.repository import Repository
-from dynamo_bao.models.transaction import Transaction, transaction
 from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
-from dynamo_bao.reads.query import QueryOptions
-from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.session.context import (
     current_session,
     get_batch_context_capacity,
@@ -117,16 +103,41 @@ from dynamo_bao.session.tenancy import TenantContext
 from dynamo_bao.session.unit_of_work import CommitFigures
 
 if _typing.TYPE_CHECKING:
+    from dynamo_bao.dynamodb.expressions.parser import Value, where
+    from dynamo_bao.dynamodb.expressions.update_values import (
+        AddMembers,
+        Append,
+        DropMembers,
+        IfMissing,
+        Increment,
+        Prepend,
+        Remove,
+    )
+    from dynamo_bao.modelfiles import load_models
+    from dynamo_bao.models.transaction import Transaction, transaction
     from dynamo_bao.reads.iteration import Iteration
+    from dynamo_bao.reads.query import QueryOptions
+    from dynamo_bao.reads.query_result import QueryResult
     from dynamo_bao.reads.search import SearchResult
 else:
-    _LATE = {"Iteration": _late.iteration, "SearchResult": _late.search}
+    _MODULES_OF_LATE_NAMES = {
+        "dynamodb.expressions.parser": "Value where",
+        "dynamodb.expressions.update_values": "AddMembers Append DropMembers IfMissing Increment Prepend Remove",
+        "modelfiles": "load_models",
+        "models.transaction": "Transaction transaction",
+        "reads.iteration": "Iteration",
+        "reads.query": "QueryOptions",
+        "reads.query_result": "QueryResult",
+        "reads.search": "SearchResult",
+    }
+    _LATE = {name: module for module, names in _MODULES_OF_LATE_NAMES.items() for name in names.split()}
 
     def __getattr__(name: str) -> object:
-        """The names that take longer to load, which many programs never use."""
+        """The names that many programs never use. Their modules are imported when one is first used."""
         if name not in _LATE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(_LATE[name], name)
+        value = globals()[name] = getattr(_import_module(f"{__name__}.{_LATE[name]}"), name)
+        return value
 
     def __dir__() -> list[str]:
         """All public names, also those that are not loaded yet."""

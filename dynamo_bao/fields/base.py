@@ -16,7 +16,7 @@ from decimal import Decimal
 from types import NoneType
 from typing import Any, NoReturn, TypedDict, TypeVar
 
-from dynamo_bao.dynamodb.expressions.parser import OperandError
+from dynamo_bao.dynamodb.expressions.paths import OperandError
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, TenantMismatchError, ValidationError, message_of
 from dynamo_bao.fields.json_forms import JsonForm, json_form

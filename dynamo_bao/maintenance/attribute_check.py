@@ -9,7 +9,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, all_of, equality
+from dynamo_bao.dynamodb.expressions.conditions import Condition, all_of, equality
+from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.numbers import number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ConditionalError, ItemNotFoundError, TransactionError, UniqueConstraintError

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, all_of, equality
+from dynamo_bao.dynamodb.expressions.conditions import Condition, all_of, equality
+from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.keys import Key, ParsedPartitionKey, parse_partition_key
 from dynamo_bao.dynamodb.layout import DERIVED, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.service import AttributeValue, Item

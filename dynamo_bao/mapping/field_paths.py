@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from dynamo_bao.dynamodb.expressions.conditions import Condition
-from dynamo_bao.dynamodb.expressions.parser import OperandError, operation, size_compared
-from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, path_text
+from dynamo_bao.dynamodb.expressions.paths import OperandError, PathLike, Steps, path_text
 from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.runtime.late_modules import LateModule
 from dynamo_bao.runtime.records import frozen
+
+if TYPE_CHECKING:
+    from dynamo_bao.dynamodb.expressions import conditions, parser
+else:  # only comparisons need it
+    conditions = LateModule("dynamo_bao.dynamodb.expressions.conditions")
+    parser = LateModule("dynamo_bao.dynamodb.expressions.parser")
 
 
 class FieldPaths:
@@ -53,32 +58,32 @@ class FieldPath(PathLike):
     def __repr__(self) -> str:
         return f"<FieldPath {path_text(self.steps)}>"
 
-    def __eq__(self, value: object) -> Condition:  # type: ignore[override]
+    def __eq__(self, value: object) -> conditions.Condition:  # type: ignore[override]
         return self._is("$eq", value)
 
-    def __ne__(self, value: object) -> Condition:  # type: ignore[override]
+    def __ne__(self, value: object) -> conditions.Condition:  # type: ignore[override]
         return self._is("$ne", value)
 
-    def __lt__(self, value: object) -> Condition:
+    def __lt__(self, value: object) -> conditions.Condition:
         return self._is("$lt", value)
 
-    def __le__(self, value: object) -> Condition:
+    def __le__(self, value: object) -> conditions.Condition:
         return self._is("$lte", value)
 
-    def __gt__(self, value: object) -> Condition:
+    def __gt__(self, value: object) -> conditions.Condition:
         return self._is("$gt", value)
 
-    def __ge__(self, value: object) -> Condition:
+    def __ge__(self, value: object) -> conditions.Condition:
         return self._is("$gte", value)
 
     def __hash__(self) -> int:
         return object.__hash__(self)  # by object: the result of == is a condition, not a bool
 
-    def between(self, low: object, high: object) -> Condition:
+    def between(self, low: object, high: object) -> conditions.Condition:
         """``low <= field <= high``."""
         return self._is("$between", [low, high])
 
-    def is_in(self, values: Any) -> Condition:
+    def is_in(self, values: Any) -> conditions.Condition:
         """The field equals one of up to 100 values."""
         if isinstance(values, (str, bytes, Mapping)):
             raise OperandError(
@@ -86,23 +91,23 @@ class FieldPath(PathLike):
             )
         return self._is("$in", list(values))
 
-    def begins_with(self, text: object) -> Condition:
+    def begins_with(self, text: object) -> conditions.Condition:
         """The field's text begins with `text`."""
         return self._is("$begins_with", text)
 
-    def contains(self, value: object) -> Condition:
+    def contains(self, value: object) -> conditions.Condition:
         """The field's text contains `value`, or its set or list has it as a member."""
         return self._is("$contains", value)
 
-    def not_contains(self, value: object) -> Condition:
+    def not_contains(self, value: object) -> conditions.Condition:
         """The field's text does not contain `value`, or its set or list does not have it as a member."""
         return self._is("$not_contains", value)
 
-    def has_type(self, code: str) -> Condition:
+    def has_type(self, code: str) -> conditions.Condition:
         """The stored value is of one of DynamoDB's types: ``"S"``, ``"N"``, ``"M"`` and so on."""
         return self._is("$type", code)
 
-    def exists(self) -> Condition:
+    def exists(self) -> conditions.Condition:
         """The field has a stored value."""
         return self._is("$exists", True)
 
@@ -118,8 +123,8 @@ class FieldPath(PathLike):
         """
         return SizePath(self.path) if operand is None else self._is("$size", operand)
 
-    def _is(self, operator: str, operand: object) -> Condition:
-        return operation(self.path, operator, operand)
+    def _is(self, operator: str, operand: object) -> conditions.Condition:
+        return parser.operation(self.path, operator, operand)
 
 
 @frozen(eq=False, order=False)
@@ -128,22 +133,22 @@ class SizePath:
 
     path: str | Steps
 
-    def __eq__(self, number: object) -> Condition:  # type: ignore[override]
-        return size_compared(self.path, "$eq", number)
+    def __eq__(self, number: object) -> conditions.Condition:  # type: ignore[override]
+        return parser.size_compared(self.path, "$eq", number)
 
-    def __ne__(self, number: object) -> Condition:  # type: ignore[override]
-        return size_compared(self.path, "$ne", number)
+    def __ne__(self, number: object) -> conditions.Condition:  # type: ignore[override]
+        return parser.size_compared(self.path, "$ne", number)
 
-    def __lt__(self, number: object) -> Condition:
-        return size_compared(self.path, "$lt", number)
+    def __lt__(self, number: object) -> conditions.Condition:
+        return parser.size_compared(self.path, "$lt", number)
 
-    def __le__(self, number: object) -> Condition:
-        return size_compared(self.path, "$lte", number)
+    def __le__(self, number: object) -> conditions.Condition:
+        return parser.size_compared(self.path, "$lte", number)
 
-    def __gt__(self, number: object) -> Condition:
-        return size_compared(self.path, "$gt", number)
+    def __gt__(self, number: object) -> conditions.Condition:
+        return parser.size_compared(self.path, "$gt", number)
 
-    def __ge__(self, number: object) -> Condition:
-        return size_compared(self.path, "$gte", number)
+    def __ge__(self, number: object) -> conditions.Condition:
+        return parser.size_compared(self.path, "$gte", number)
 
     __hash__: ClassVar[None] = None  # type: ignore[assignment]

@@ -148,6 +148,10 @@ class IndexSchema:
         }
 
 
+Shape = IndexSchema | PrimaryKeySchema
+"""The index, or the primary key, that a query reads."""
+
+
 @frozen(eq=False)
 class UniqueConstraintSchema:
     """A unique constraint of one field."""

@@ -8,9 +8,14 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
-from dynamo_bao.dynamodb.expressions.conditions import Attribute, attribute_of
-from dynamo_bao.dynamodb.expressions.paths import Steps, path_text, steps_of
-from dynamo_bao.dynamodb.expressions.renderer import UserPath
+from dynamo_bao.dynamodb.expressions.paths import (
+    Attribute,
+    Steps,
+    UserPath,
+    attribute_of,
+    path_text,
+    steps_of,
+)
 from dynamo_bao.dynamodb.keys import Key, bucket_of, sort_text, tenant_mark
 from dynamo_bao.dynamodb.layout import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.numbers import number_text

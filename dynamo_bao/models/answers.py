@@ -11,11 +11,10 @@ from dynamo_bao.fields.json_forms import JsonForm
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.declarations import RelatedDeclaration
 from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.models.late import read_side
 from dynamo_bao.models.registry import repository_for
 from dynamo_bao.models.relationships import load_related, related
 from dynamo_bao.models.repository import Repository, to_many_of
-from dynamo_bao.reads.query import relation_paths
-from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
@@ -87,7 +86,7 @@ def _answer(instance: Instance, names: Iterable[str] | None, convert: Convert) -
     if names is None:
         return _with_relations(instance, {}, convert)
     repository = repository_for(instance)
-    paths = [_steps(repository, path) for path in relation_paths(repository, "related", names)]
+    paths = [_steps(repository, path) for path in read_side.relation_paths(repository, "related", names)]
     load_answer(instance)
     if state_of(instance).mapper is not None:
         load_related(instance, [".".join(step.field for step in path) for path in paths])
@@ -114,7 +113,7 @@ def _with_relations(instance: Any, tree: RelationTree, convert: Convert) -> dict
 
 def _targets(target: object, tree: RelationTree, convert: Convert) -> object:
     """The values of the target of a relation, or a list for a relation to many; None for a missing target."""
-    if isinstance(target, QueryResult):
+    if isinstance(target, read_side.QueryResult):
         return [_with_relations(member, tree, convert) for member in target]
     if target is None or not _has_values(target):
         return None

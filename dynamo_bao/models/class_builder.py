@@ -20,9 +20,9 @@ from dynamo_bao.mapping.definition import (
 )
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.late import read_side
 from dynamo_bao.models.registry import register, repository_of
 from dynamo_bao.models.relationships import Related, get_or_load_related, relation_name
-from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.runtime.late_libraries import attrs
 from dynamo_bao.runtime.process import ForkSafeLock
 from dynamo_bao.runtime.records import LateFields
@@ -201,7 +201,7 @@ def _index_query(index: str) -> object:
         /,
         value: object = None,
         sort_condition: object = None,
-        **options: Unpack[QueryOptions],
+        **options: Unpack[read_side.QueryOptions],
     ) -> object:
         return repository_of(cls).query_by_index(index, value, sort_condition, **options)
 

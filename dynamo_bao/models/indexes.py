@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Generic, Protocol, TypeVar, Unpack
 
 from dynamo_bao.mapping.declarations import ConstraintDeclaration, IndexDeclaration, PrimaryKeyDeclaration
+from dynamo_bao.models.late import read_side
 from dynamo_bao.models.registry import repository_of
-from dynamo_bao.reads.query import QueryOptions
-from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.state import Instance
 
@@ -23,8 +22,8 @@ class BoundIndex(Generic[M]):
     name: str
 
     def query(
-        self, value: object = None, sort_condition: object = None, **options: Unpack[QueryOptions]
-    ) -> QueryResult[M]:
+        self, value: object = None, sort_condition: object = None, **options: Unpack[read_side.QueryOptions]
+    ) -> read_side.QueryResult[M]:
         """Queries one partition of the index. No request is sent before the result is looked at.
 
         Args:
@@ -147,8 +146,8 @@ class QueryMethod(Protocol[M]):
     """
 
     def __call__(
-        self, value: object = None, sort_condition: object = None, **options: Unpack[QueryOptions]
-    ) -> QueryResult[M]: ...
+        self, value: object = None, sort_condition: object = None, **options: Unpack[read_side.QueryOptions]
+    ) -> read_side.QueryResult[M]: ...
 
 
 class ChildQueryMethod(Protocol[M]):
@@ -161,7 +160,9 @@ class ChildQueryMethod(Protocol[M]):
         ...     query_posts: ClassVar[ChildQueryMethod["Post"]]
     """
 
-    def __call__(self, sort_condition: object = None, **options: Unpack[QueryOptions]) -> QueryResult[M]: ...
+    def __call__(
+        self, sort_condition: object = None, **options: Unpack[read_side.QueryOptions]
+    ) -> read_side.QueryResult[M]: ...
 
 
 class FindMethod(Protocol[Match]):

@@ -11,13 +11,6 @@ from typing import Any, TypeVar
 
 from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.dynamodb.table import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
-from dynamo_bao.dynamodb.table_admin import (
-    TableUpdate,
-    create_table,
-    delete_table,
-    pending_update,
-    update_table,
-)
 from dynamo_bao.dynamodb.transport.factory import (
     boto_transport,
     checked_path,
@@ -30,6 +23,7 @@ from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning, sugges
 from dynamo_bao.fields.datetimes import NAIVE_WAYS, set_naive_datetimes
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.models.late import table_admin
 from dynamo_bao.models.manager_options import (
     checked_numbers,
     checked_parts,
@@ -56,13 +50,13 @@ from dynamo_bao.models.registry import (
     source_file,
 )
 from dynamo_bao.models.relation_checks import check_relations
-from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.models.relationships import association_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.policy import OnEventLoop, Policy, event_loop_rule
 from dynamo_bao.reads.cursors import cursor_key
 from dynamo_bao.runtime.call_site import calling_line
 from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.runtime.process import ForkSafeLock
 from dynamo_bao.session.bindings import MANAGER, Block
 from dynamo_bao.session.rounds import Round, SentRequest
@@ -339,11 +333,11 @@ class Manager:
             >>> manager.create_table()
             True
         """
-        return create_table(self.database, search=self._needs_search_index(), timeout=timeout)
+        return table_admin.create_table(self.database, search=self._needs_search_index(), timeout=timeout)
 
     def update_table(
         self, *, timeout: float | None = None, on_step: Callable[[str], object] | None = None
-    ) -> TableUpdate:
+    ) -> table_admin.TableUpdate:
         """Adds missing indexes to the table, one after the other, and enables time to live.
 
         It can be interrupted and repeated.
@@ -361,11 +355,11 @@ class Manager:
         Example:
             >>> manager.update_table(on_step=print)
         """
-        return update_table(
+        return table_admin.update_table(
             self.database, search=self._needs_search_index(), timeout=timeout, on_step=on_step
         )
 
-    def pending_update(self) -> TableUpdate:
+    def pending_update(self) -> table_admin.TableUpdate:
         """The changes that `update_table` would make now. It changes nothing.
 
         Returns:
@@ -378,7 +372,7 @@ class Manager:
             >>> manager.pending_update().indexes
             ('iter_search_index',)
         """
-        return pending_update(self.database, search=self._needs_search_index())
+        return table_admin.pending_update(self.database, search=self._needs_search_index())
 
     def delete_table(self, *, timeout: float = 300.0) -> bool:
         """Deletes the table with all of its items, and waits until it is deleted.
@@ -396,7 +390,7 @@ class Manager:
             >>> manager.delete_table()
             True
         """
-        return delete_table(self.database, timeout=timeout)
+        return table_admin.delete_table(self.database, timeout=timeout)
 
     def _needs_search_index(self) -> bool:
         """Whether a model is iterable and searchable, so that the table needs the index for searches."""
@@ -615,7 +609,7 @@ def init_models(
     )
     manager = Manager(database, settings, models)
     if embedded:  # models that are defined later may need the search index
-        create_table(database, search=models is None or manager._needs_search_index())
+        table_admin.create_table(database, search=models is None or manager._needs_search_index())
     manager._has_table_from_settings = not is_local
     return _attached(manager, only_active=only_active)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Unpack, overload
 
-from dynamo_bao.models.late import iteration, search, search_terms, write_side
+from dynamo_bao.models.late import iteration, read_side, search, search_terms, write_side
 from dynamo_bao.models.registry import repository_cache, repository_of
-from dynamo_bao.reads.query import QueryOptions
-from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.session.state import Instance
 from dynamo_bao.writes.hooks import register_plugin
 
@@ -256,8 +254,8 @@ class ModelOperations(Instance):
         index: str,
         value: object = None,
         sort_condition: object = None,
-        **options: Unpack[QueryOptions],
-    ) -> QueryResult[M]:
+        **options: Unpack[read_side.QueryOptions],
+    ) -> read_side.QueryResult[M]:
         """Queries one partition of an index. No request is sent before the result is looked at.
 
         Args:
@@ -282,7 +280,7 @@ class ModelOperations(Instance):
     @classmethod
     def find_where(
         cls: type[M], values: Mapping[str, object] | None = None, /, **fields: object
-    ) -> QueryResult[M]:
+    ) -> read_side.QueryResult[M]:
         """Finds the items whose fields have these values: a query of the index that fits, and a filter for the rest.
 
         A value is never read as an operator, so values may come from a request.

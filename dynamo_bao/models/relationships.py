@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, Never, TypeVar, Unpack, overload
 
 from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
+from dynamo_bao.models.late import read_side
 from dynamo_bao.models.registry import repository_for, repository_of
 from dynamo_bao.models.repository import Repository
-from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.get_item import get_instance
-from dynamo_bao.reads.query import QueryOptions, relation_paths, require_relations
-from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.scope import operation_in, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
@@ -78,9 +76,9 @@ class HasMany(HasManyDeclaration, Generic[R]):
     def __get__(self, instance: None, owner: type[object]) -> HasMany[R]: ...
 
     @overload
-    def __get__(self, instance: object, owner: type[object]) -> QueryResult[R]: ...
+    def __get__(self, instance: object, owner: type[object]) -> read_side.QueryResult[R]: ...
 
-    def __get__(self, instance: Any, owner: type[object]) -> HasMany[R] | QueryResult[R]:
+    def __get__(self, instance: Any, owner: type[object]) -> HasMany[R] | read_side.QueryResult[R]:
         if instance is None:
             return self
         repository = repository_for(instance)
@@ -144,8 +142,8 @@ def load_related(instance: Instance, names: Iterable[str] | None) -> None:
     """Loads the targets of the named relation fields (all of them by default), in one round."""
     repository = repository_for(instance)
     if names is not None:
-        names = relation_paths(repository, "load_related_data", names)
-        require_relations(repository, names)
+        names = read_side.relation_paths(repository, "load_related_data", names)
+        read_side.require_relations(repository, names)
     if state_of(instance).mapper is None:
         resolve_scope(repository.database, repository.schema.name, "load_related_data")
         for name in repository.schema.relation_names if names is None else names:
@@ -153,7 +151,7 @@ def load_related(instance: Instance, names: Iterable[str] | None) -> None:
         return
     repository._load_instance(instance)
     session = resolve_scope_of(state_of(instance), "load_related_data")
-    load_relations([EagerLoad([instance], names)], session, kind=None)
+    read_side.load_relations([read_side.EagerLoad([instance], names)], session, kind=None)
 
 
 def _load_of_new(instance: Instance, relation: Relation) -> None:
@@ -187,10 +185,12 @@ def relation_name(field: str) -> str | None:
     return field[: -len("_id")] if field.endswith("_id") and len(field) > len("_id") else None
 
 
-def query_method(model: type[Instance], index: str) -> Callable[..., QueryResult[Any]]:
+def query_method(model: type[Instance], index: str) -> Callable[..., read_side.QueryResult[Any]]:
     """The method ``parent.query_…`` for an index whose partition key is a relation to the parent's model."""
 
-    def query(self: Any, sort_condition: object = None, **options: Unpack[QueryOptions]) -> QueryResult[Any]:
+    def query(
+        self: Any, sort_condition: object = None, **options: Unpack[read_side.QueryOptions]
+    ) -> read_side.QueryResult[Any]:
         return repository_of(model)._query_through(self, index, sort_condition, **options)
 
     query.__doc__ = f"The {model.__name__} items of this one, by {index}."
@@ -198,7 +198,9 @@ def query_method(model: type[Instance], index: str) -> Callable[..., QueryResult
     return query
 
 
-def association_method(model: type[Instance], index: str, target: str) -> Callable[..., QueryResult[Any]]:
+def association_method(
+    model: type[Instance], index: str, target: str
+) -> Callable[..., read_side.QueryResult[Any]]:
     """The method ``tag.get_posts`` for a mapping model. It costs one query and one batch a page."""
 
     def get(
@@ -207,7 +209,7 @@ def association_method(model: type[Instance], index: str, target: str) -> Callab
         limit: int | None = None,
         direction: str = "ASC",
         start_key: str | None = None,
-    ) -> QueryResult[Any]:
+    ) -> read_side.QueryResult[Any]:
         return repository_of(model)._query_through(
             self,
             index,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, Unpack
 
-from dynamo_bao.dynamodb.expressions.parser import where
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import (
     ConfigurationError,
@@ -18,15 +17,13 @@ from dynamo_bao.errors import (
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
 from dynamo_bao.mapping.identity import Identity
+from dynamo_bao.mapping.key_schema import Shape
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.late import read_side
 from dynamo_bao.models.repository_scans import RepositoryScans
 from dynamo_bao.models.repository_writes import RepositoryWrites
 from dynamo_bao.models.unique_constraints import constraint_named, has_value, stored_value
-from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.get_item import get_instance, get_into, get_items
-from dynamo_bao.reads.key_conditions import Shape
-from dynamo_bao.reads.query import Query, QueryOptions, relations_of
-from dynamo_bao.reads.query_result import QueryResult, result_of
 from dynamo_bao.runtime.records import field, frozen
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
@@ -240,7 +237,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
                 f"{self.schema.name}.batch_find takes several ids, not one {type(keys).__name__}; give [id].",
                 self.schema.key_names[0],
             )
-        related = relations_of(self, load_related)
+        related = read_side.relations_of(self, load_related)
         identities = [self.identify(tenant, key) for key in keys or ()]
         if session is not None:
             instances = self._instances_in(session, identities, tenant, consistent_read)
@@ -272,7 +269,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         if related == ():
             return
         loaded = [instance for instance in instances.values() if state_of(instance).status is Status.LOADED]
-        load_relations([EagerLoad(loaded, related)], session)
+        read_side.load_relations([read_side.EagerLoad(loaded, related)], session)
 
     def exists(self, instance: M) -> bool:
         """Whether the item of an instance is stored, as far as this session knows. A pending one is loaded.
@@ -338,8 +335,12 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
     # --- queries ---------------------------------------------------------------------------------
 
     def query_by_index(
-        self, index: str, value: object = None, sort_condition: object = None, **options: Unpack[QueryOptions]
-    ) -> QueryResult[M]:
+        self,
+        index: str,
+        value: object = None,
+        sort_condition: object = None,
+        **options: Unpack[read_side.QueryOptions],
+    ) -> read_side.QueryResult[M]:
         """Queries one partition of an index. No request is sent before the result is looked at.
 
         Args:
@@ -359,11 +360,17 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         Example:
             >>> users.query_by_index("by_status", "active", limit=10)
         """
-        return result_of(Query.of(self, self._index_named(index), value, sort_condition, **options))
+        return read_side.result_of(
+            read_side.Query.of(self, self._index_named(index), value, sort_condition, **options)
+        )
 
     def _query_through(
-        self, parent: object, index: str, sort_condition: object = None, **options: Unpack[QueryOptions]
-    ) -> QueryResult[M]:
+        self,
+        parent: object,
+        index: str,
+        sort_condition: object = None,
+        **options: Unpack[read_side.QueryOptions],
+    ) -> read_side.QueryResult[M]:
         """`query_by_index` for a parent instance, in the session of that instance.
 
         Raises:
@@ -371,9 +378,13 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             TenantMismatchError: if another tenant than the parent's is current.
         """
         shape = self._index_named(index)
-        return result_of(Query.of(self, shape, parent, sort_condition, through=parent, **options))
+        return read_side.result_of(
+            read_side.Query.of(self, shape, parent, sort_condition, through=parent, **options)
+        )
 
-    def find_where(self, values: Mapping[str, object] | None = None, /, **fields: object) -> QueryResult[M]:
+    def find_where(
+        self, values: Mapping[str, object] | None = None, /, **fields: object
+    ) -> read_side.QueryResult[M]:
         """Finds the items whose fields have these values: a query of the index that fits, and a filter for the rest.
 
         A value is never read as an operator, so values may come from a request.
@@ -394,7 +405,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             >>> accounts.find_where(status="active", plan="basic")
         """
         filters = {**({} if values is None else values), **fields}
-        where(filters)
+        read_side.where(filters)
         shape = self._index_for(filters)
         partition, sort = (
             None
@@ -402,7 +413,9 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             else filters.pop(part.field.name)
             for part in (shape.partition, shape.sort)
         )
-        return result_of(Query.of(self, shape, partition, sort, filter=where(filters)))
+        return read_side.result_of(
+            read_side.Query.of(self, shape, partition, sort, filter=read_side.where(filters))
+        )
 
     def _index_for(self, filters: Mapping[str, object]) -> Shape:
         """The index, or the primary key, that uses the most of some fields.
@@ -593,7 +606,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             raise self._unknown_relation(field, to_many_of(self.model))
         return Relation(field, self._target_repository(field))
 
-    def _to_many(self, relation: HasManyDeclaration) -> tuple[Repository[Any], Shape, QueryOptions]:
+    def _to_many(self, relation: HasManyDeclaration) -> tuple[Repository[Any], Shape, read_side.QueryOptions]:
         """The repository and the index that a relation to many instances queries, and the options of the query.
 
         For a relation through a mapping model, the options name the relation field whose targets are the result.
@@ -606,27 +619,29 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         target = None if through is None else repository._association_target(shape)
         return repository, shape, {} if target is None else {"related_only": target}
 
-    def _related_items(self, instance: Instance, relation: HasManyDeclaration) -> QueryResult[Any]:
+    def _related_items(self, instance: Instance, relation: HasManyDeclaration) -> read_side.QueryResult[Any]:
         """The result of a relation to many instances. No request is sent before it is used."""
         state = state_of(instance)
-        earlier_result: QueryResult[Any] | None = remembered_items(instance, relation)
+        earlier_result: read_side.QueryResult[Any] | None = remembered_items(instance, relation)
         if earlier_result is not None and state.mapper is not None:
             session = resolve_scope_of(state, "query")
             if session is None or earlier_result._is_current_in(session):
                 return earlier_result  # without making the query again
         repository, shape, options = self._to_many(relation)
-        query = Query.of(repository, shape, instance, through=instance, **options)
-        result = result_of(query, relation)
+        query = read_side.Query.of(repository, shape, instance, through=instance, **options)
+        result = read_side.result_of(query, relation)
         if earlier_result is not None:
             result._is_explicit = True
         return result
 
-    def _announced_items(self, instance: Instance, name: str, session: Session) -> QueryResult[Any]:
+    def _announced_items(self, instance: Instance, name: str, session: Session) -> read_side.QueryResult[Any]:
         """The result of a relation to many instances, stored at `instance`, to be loaded explicitly."""
         relation = _member_of(self.model, name)
         assert isinstance(relation, HasManyDeclaration)
         repository, shape, options = self._to_many(relation)
-        result = result_of(Query.of_stored(repository, shape, instance, session, **options))
+        result = read_side.result_of(
+            read_side.Query.of_stored(repository, shape, instance, session, **options)
+        )
         remember_items(instance, relation, result)
         return result
 

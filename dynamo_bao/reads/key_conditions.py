@@ -8,27 +8,22 @@ from typing import Final
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     AllOf,
-    Attribute,
     BeginsWith,
     Between,
     Compare,
     Condition,
     all_of,
-    attribute_of,
     equality,
 )
-from dynamo_bao.dynamodb.expressions.parser import OperandError, condition_from, plain_operand
+from dynamo_bao.dynamodb.expressions.parser import condition_from, plain_operand
+from dynamo_bao.dynamodb.expressions.paths import Attribute, OperandError, attribute_of
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.errors import QueryError, ValidationError, message_of
-from dynamo_bao.mapping.key_schema import MODEL_PREFIX, IndexSchema, KeyComponent, PrimaryKeySchema
+from dynamo_bao.mapping.key_schema import MODEL_PREFIX, IndexSchema, KeyComponent, Shape
 from dynamo_bao.session.state import ModelMapper
 
 _LOWER: Final = frozenset((">", ">="))
 _UPPER: Final = frozenset(("<", "<="))
-
-
-Shape = IndexSchema | PrimaryKeySchema
-"""The index, or the primary key, that a query reads."""
 
 
 def partition_text(mapper: ModelMapper, shape: Shape, tenant: str | None, value: object) -> str:

@@ -16,10 +16,10 @@ from dynamo_bao.dynamodb.layout import PK, SK, index_key_names
 from dynamo_bao.dynamodb.service import QUERY, Item
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import QueryError, suggestion
-from dynamo_bao.mapping.key_schema import IndexSchema
+from dynamo_bao.mapping.key_schema import IndexSchema, Shape
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
-from dynamo_bao.reads.key_conditions import Shape, key_condition, partition_text, split_condition
+from dynamo_bao.reads.key_conditions import key_condition, partition_text, split_condition
 from dynamo_bao.runtime.records import evolve, frozen
 from dynamo_bao.session.hydration import InvalidRow, LoadedRow, hydrate, instances_from_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery

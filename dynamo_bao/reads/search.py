@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypedDict, TypeVar, overload
 
-from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
+from dynamo_bao.dynamodb.expressions.conditions import Condition, Contains, all_of, any_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.layout import SEARCH_TEXT
 from dynamo_bao.errors import ConfigurationError, QueryError

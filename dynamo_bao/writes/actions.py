@@ -14,15 +14,14 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     AllOf,
     AnyOf,
-    Attribute,
     Compare,
     Condition,
     Exists,
     Negation,
     all_of,
-    attribute_of,
     equality,
 )
+from dynamo_bao.dynamodb.expressions.paths import Attribute, attribute_of
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, Resolver, render_condition
 from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
@@ -36,8 +35,8 @@ from dynamo_bao.dynamodb.service import (
     Item,
 )
 from dynamo_bao.errors import QueryError
-from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.mapping.codec import is_small
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.records import define, evolve
 from dynamo_bao.writes.item_size import check_item_size
 

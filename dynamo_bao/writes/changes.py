@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.dynamodb.expressions.conditions import Condition, Exists, Negation, all_of, attribute_of
+from dynamo_bao.dynamodb.expressions.conditions import Condition, Exists, Negation, all_of
+from dynamo_bao.dynamodb.expressions.paths import attribute_of
 from dynamo_bao.dynamodb.items import ReplyItem, Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import Item
@@ -29,8 +30,8 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import NOTHING_LOCAL, StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
 from dynamo_bao.runtime.loggers import late_logger
+from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.state import (

@@ -24,7 +24,6 @@ from dynamo_bao.dynamodb.document_diff import (
     part_at,
 )
 from dynamo_bao.dynamodb.expressions.conditions import (
-    Attribute,
     Compare,
     Condition,
     Exists,
@@ -33,6 +32,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     Size,
     any_of,
 )
+from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import QueryError, message_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare
+from dynamo_bao.dynamodb.expressions.conditions import Compare
+from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item

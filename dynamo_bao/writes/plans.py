@@ -10,14 +10,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.dynamodb.expressions.conditions import (
-    EMPTY,
-    Condition,
-    Exists,
-    all_of,
-    attribute_of,
-    equality,
-)
+from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Condition, Exists, all_of, equality
+from dynamo_bao.dynamodb.expressions.paths import attribute_of
 from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import DERIVED, SEARCH_TEXT
@@ -25,13 +19,13 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ConditionalError, DataFormatError, ValidationError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.numeric import CounterField
-from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema, is_readable
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import require_data_error
+from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.records import evolve, frozen
 from dynamo_bao.writes.actions import (
     NO_ATTRIBUTE,

@@ -13,7 +13,6 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     AllOf,
     AnyOf,
-    Attribute,
     Compare,
     Condition,
     Exists,
@@ -23,6 +22,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     is_empty,
 )
 from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 
 QUICK = settings(max_examples=150, deadline=None)

@@ -33,7 +33,8 @@ from dynamo_bao import (
     UuidField,
     ValidationError,
 )
-from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition
+from dynamo_bao.dynamodb.expressions.conditions import Compare, Condition
+from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK

@@ -26,7 +26,6 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     AllOf,
     AnyOf,
-    Attribute,
     BeginsWith,
     Compare,
     Condition,
@@ -39,7 +38,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     is_empty,
 )
 from dynamo_bao.dynamodb.expressions.parser import condition_from
-from dynamo_bao.dynamodb.expressions.paths import path_text, steps_of
+from dynamo_bao.dynamodb.expressions.paths import Attribute, path_text, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 
 

@@ -44,7 +44,7 @@ from dynamo_bao import (
     WriteOutcomeUnknownError,
     errors,
 )
-from dynamo_bao.dynamodb.expressions.parser import OperandError
+from dynamo_bao.dynamodb.expressions.paths import OperandError
 from dynamo_bao.dynamodb.transport.error_mapping import (
     ConditionFailed,
     TransactionCancelled,

@@ -13,10 +13,14 @@ def run(program: str) -> str:
     ).stdout.strip()
 
 
-def test_the_import_loads_neither_writes_nor_searches() -> None:
+def test_the_import_loads_neither_queries_nor_writes_nor_searches() -> None:
     program = """
 import sys, dynamo_bao
-late = ("writes.interface", "writes.changes", "reads.search", "reads.iteration")
+late = (
+    "dynamodb.expressions.parser", "dynamodb.table_admin", "dynamodb.transport.key_ranges", "models.transaction",
+    "modelfiles", "reads.interface", "reads.query", "reads.search", "reads.iteration", "writes.interface",
+    "writes.changes",
+)
 assert not [name for name in late if f"dynamo_bao.{name}" in sys.modules]
 assert {*dynamo_bao.__all__} <= {*dir(dynamo_bao)}
 from dynamo_bao import Iteration, SearchResult
@@ -28,6 +32,46 @@ except AttributeError as error:
     print(error)
 """
     assert run(program) == "module 'dynamo_bao' has no attribute 'Serch'"
+
+
+def test_every_public_name_can_be_imported() -> None:
+    program = """
+import dynamo_bao
+from dynamo_bao import *
+print({name for name in dynamo_bao.__all__ if globals()[name] is not getattr(dynamo_bao, name)})
+"""
+    assert run(program) == "set()"
+
+
+def test_a_read_by_key_imports_no_other_library_and_no_logging() -> None:
+    """Neither does a context without a request."""
+    program = """
+import sys
+from dynamo_bao import Model, PrimaryKey, init_models, run_with_batch_context
+class Order(Model, prefix="or"):
+    order_id: str
+    primary_key = PrimaryKey("order_id")
+init_models(models=[Order], table_name="orders", endpoint_url="http://localhost:1", region="us-east-1")
+with run_with_batch_context():
+    Order.find("o1")
+print({"attr", "boto3", "botocore", "dataclasses", "inspect", "logging", "msgspec", "orjson"} & {*sys.modules})
+"""
+    assert run(program) == "set()"
+
+
+def test_the_program_decides_which_lines_are_logged() -> None:
+    """The library's loggers are those of `logging`, whoever imports it first."""
+    program = """
+import dynamo_bao, logging
+from dynamo_bao import run_with_batch_context
+with run_with_batch_context():
+    pass
+logging.basicConfig(format="%(name)s %(levelname)s %(module)s %(message)s", stream=__import__("sys").stdout)
+logging.getLogger("dynamo_bao").setLevel("DEBUG")
+with run_with_batch_context():
+    pass
+"""
+    assert run(program) == "dynamo_bao.session DEBUG session session closed: 0 round trips, 0 keys"
 
 
 def test_the_signatures_of_methods_can_be_resolved() -> None:

@@ -25,15 +25,8 @@ from dynamo_bao import (
     VersionField,
 )
 from dynamo_bao.dynamodb.document_diff import Edit
-from dynamo_bao.dynamodb.expressions.conditions import (
-    EMPTY,
-    Attribute,
-    Compare,
-    Condition,
-    Exists,
-    Negation,
-    all_of,
-)
+from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import Item

@@ -9,7 +9,7 @@ import pytest
 
 from dynamo_bao import AddMembers, Append, DropMembers, IfMissing, Increment, Prepend, QueryError, Remove
 from dynamo_bao.dynamodb.document_diff import Edit
-from dynamo_bao.dynamodb.expressions.conditions import Attribute
+from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders
 from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
 

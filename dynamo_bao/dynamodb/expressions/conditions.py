@@ -6,31 +6,15 @@ neutral; equal nestings are flattened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Iterable
 from typing import NoReturn
 
-from dynamo_bao.dynamodb.expressions.paths import Steps
+from dynamo_bao.dynamodb.expressions.paths import Path
 from dynamo_bao.errors import QueryError
 from dynamo_bao.runtime.records import frozen
 
 MAX_DEPTH = 100
 """How deeply conditions may be nested. DynamoDB's own limits are reached before."""
-
-
-@frozen
-class Attribute:
-    """A stored attribute, or a part of it, by its stored name. Its values are typed."""
-
-    name: str
-    steps: Steps = ()
-
-
-attribute_of: Callable[[str], Attribute] = lru_cache(maxsize=4096)(Attribute)
-"""Returns a whole attribute by its stored name. There are few names, and each save needs some of them."""
-
-Path = str | Steps | Attribute
-"""A field path as users write it (``"address.city"``), its steps, or a stored attribute."""
 
 
 class Condition:

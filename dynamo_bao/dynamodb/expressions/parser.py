@@ -23,24 +23,14 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     equality,
     too_deep,
 )
-from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, path_text
+from dynamo_bao.dynamodb.expressions.paths import OperandError, PathLike, UserPath, path_text
 from dynamo_bao.dynamodb.service import MAX_IN_OPERANDS
-from dynamo_bao.errors import QueryError, ValidationError, suggestion
+from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.runtime.records import frozen
-
-UserPath = str | Steps
 
 COMPARISONS = {"$eq": "=", "$ne": "<>", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _CAMEL = {"$beginsWith": "$begins_with", "$notContains": "$not_contains"}
 _TYPE_CODES = ("S", "N", "B", "SS", "NS", "BS", "BOOL", "NULL", "M", "L")
-
-
-class OperandError(ValidationError, QueryError):
-    """A value that an operator does not accept."""
-
-    def __init__(self, message: str, field: UserPath | None = None, value: object = None) -> None:
-        ValidationError.__init__(self, message, None if field is None else path_text(field), value)
-        self.index: str | None = None
 
 
 @frozen

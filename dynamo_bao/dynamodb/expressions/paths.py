@@ -1,8 +1,13 @@
-"""Paths to fields and to parts of documents: tuples of steps, or texts if the names in them allow it."""
+"""Paths to fields and to parts of documents: tuples of steps, or texts if the names in them allow it.
+
+They are apart from conditions and updates, because every program defines fields, and many compare none.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 
 from dynamo_bao.errors import QueryError, ValidationError
 from dynamo_bao.runtime.patterns import late_pattern
@@ -10,6 +15,8 @@ from dynamo_bao.runtime.records import frozen
 
 Steps = tuple[str | int, ...]
 """The steps to a part: the name of the field, then names of members and positions in lists."""
+UserPath = str | Steps
+"""A field path as users write it (``"address.city"``), or its steps."""
 
 _PATH = late_pattern(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 _STEP = late_pattern(r"[^.\[\]]+")
@@ -19,6 +26,29 @@ class PathLike:
     """A path whose names a text cannot express: ``User.fields.prefs["a.b"]``."""
 
     steps: Steps
+
+
+@frozen
+class Attribute:
+    """A stored attribute, or a part of it, by its stored name. Its values are typed."""
+
+    name: str
+    steps: Steps = ()
+
+
+attribute_of: Callable[[str], Attribute] = lru_cache(maxsize=4096)(Attribute)
+"""Returns a whole attribute by its stored name. There are few names, and each save needs some of them."""
+
+Path = UserPath | Attribute
+"""A field path, or a stored attribute."""
+
+
+class OperandError(ValidationError, QueryError):
+    """A value that an operator does not accept."""
+
+    def __init__(self, message: str, field: UserPath | None = None, value: object = None) -> None:
+        ValidationError.__init__(self, message, None if field is None else path_text(field), value)
+        self.index: str | None = None
 
 
 def steps_of(path: object) -> Steps:

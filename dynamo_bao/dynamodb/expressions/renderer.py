@@ -9,7 +9,6 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     MAX_DEPTH,
     AllOf,
     AnyOf,
-    Attribute,
     BeginsWith,
     Between,
     Compare,
@@ -19,18 +18,14 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     HasType,
     In,
     Negation,
-    Path,
     Size,
     any_of,
     too_deep,
 )
-from dynamo_bao.dynamodb.expressions.paths import Steps
+from dynamo_bao.dynamodb.expressions.paths import Attribute, Path, UserPath
 from dynamo_bao.dynamodb.layout import SEARCH_TEXT
 from dynamo_bao.dynamodb.service import MAX_EXPRESSION_BYTES, AttributeValue
 from dynamo_bao.errors import QueryError
-
-UserPath = str | Steps
-"""A field path as users write it, or its steps."""
 
 
 class Resolver(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynamo_bao.dynamodb.document_diff import Edit, begins_with, part_at, same_stored
-from dynamo_bao.dynamodb.expressions.conditions import Attribute
+from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.runtime.records import define, frozen

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NoReturn, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeGuard
 
 from dynamo_bao.dynamodb.items import KeyedItems, as_dict_members
 from dynamo_bao.dynamodb.layout import PK, SK
@@ -38,9 +38,14 @@ from dynamo_bao.dynamodb.service import (
     AttributeValue,
     Item,
 )
-from dynamo_bao.dynamodb.transport.key_ranges import key_range
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import DataFormatError
+from dynamo_bao.runtime.late_modules import LateModule
+
+if TYPE_CHECKING:
+    from dynamo_bao.dynamodb.transport import key_ranges
+else:  # only the replies to queries need it
+    key_ranges = LateModule("dynamo_bao.dynamodb.transport.key_ranges")
 
 TRANSACT_GET_ITEMS: Final = "TransactGetItems"
 """An operation that this library does not send; programs may send it by the library's transports."""
@@ -379,7 +384,7 @@ def _check_page(request: Request, parsed: dict[str, object], is_vouched: bool) -
     if items is not None and type(items) is not list:
         _refuse(operation, "Items is not a list")
     _check_counts(parsed, operation, items, counting)
-    requested_range = key_range(request.written) if operation == QUERY else None
+    requested_range = key_ranges.key_range(request.written) if operation == QUERY else None
     end = parsed.get("LastEvaluatedKey")
     if end is not None:
         if type(end) is not dict or not end or not all(map(_is_key_value, end.values())):
