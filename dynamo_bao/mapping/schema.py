@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dynamo_bao.dynamodb.expressions.paths import (
     Attribute,
@@ -48,11 +48,16 @@ from dynamo_bao.mapping.codec import (
 )
 from dynamo_bao.mapping.compiler import roundtrips_exactly, source_of
 from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.mapping.json_encoder import EncodeJson, compile_json_encoder, with_members
 from dynamo_bao.mapping.key_codec import KeyCodec
 from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema, UniqueConstraintSchema
 from dynamo_bao.mapping.search_text import SearchConfig, field_texts, normalise_term, search_text, spellings
+from dynamo_bao.runtime.late_modules import LateModule
 from dynamo_bao.runtime.records import define, field
+
+if TYPE_CHECKING:
+    from dynamo_bao.mapping import json_encoder
+else:  # only writes need it
+    json_encoder = LateModule("dynamo_bao.mapping.json_encoder")
 
 COMPARED_KINDS = (MapField, ListField, NestedField, CounterField, SetField)
 """The kinds of fields of which a save can send less than the whole value."""
@@ -97,7 +102,7 @@ class Schema:
     encode: Encode = field(init=False)
     invalid_names: InvalidNames = field(init=False)
     store: Store = field(init=False)
-    encode_json: EncodeJson = field(init=False)
+    encode_json: json_encoder.EncodeJson = field(init=False)
     key_names: tuple[str, ...] = field(init=False)
     attributes: dict[str, str] = field(init=False)
     lazy_names: frozenset[str] = field(init=False)
@@ -170,10 +175,12 @@ class Schema:
         self.store = self._compiled_at_first_use("store", lambda: compile_store(name, fields))
         self.encode_json = self._compiled_at_first_use("encode_json", self._json_encoder)
 
-    def _json_encoder(self) -> EncodeJson:
+    def _json_encoder(self) -> json_encoder.EncodeJson:
         """The JSON encoder. It returns None for models with search, constraints or documents, which need dicts."""
         has_plain_items = self.keys.are_texts and not (self.search or self.constraints or self.documents)
-        encode_json = compile_json_encoder(self.name, self.fields.values()) if has_plain_items else None
+        encode_json = (
+            json_encoder.compile_json_encoder(self.name, self.fields.values()) if has_plain_items else None
+        )
         return encode_json or (lambda all_values, keys: None)
 
     def source(self, name: str) -> str:
@@ -254,7 +261,7 @@ class Schema:
         if items is None or not self.derived_names:
             return items
         return [
-            with_members(item, self.derived(tenant, primary_id, values, {}))
+            json_encoder.with_members(item, self.derived(tenant, primary_id, values, {}))
             for item, values, (tenant, primary_id) in zip(items, all_values, owners, strict=True)
         ]
 

@@ -8,9 +8,9 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from dynamo_bao.config import Settings
+from dynamo_bao.dynamodb.transport.http import HttpOrigin
 from dynamo_bao.errors import ConfigurationError, ConfigurationWarning
 from dynamo_bao.policy import Policy, RequireContext, policy_from_setting
 from dynamo_bao.runtime.call_site import calling_line
@@ -193,5 +193,8 @@ def is_local_url(url: str | None) -> bool:
     """
     if url is None:
         return False
-    host = urlsplit(url).hostname or ""
+    try:
+        host = HttpOrigin.of(url).host
+    except ValueError:  # it is refused when the client is made
+        return False
     return host in _LOCAL or host.startswith("127.")

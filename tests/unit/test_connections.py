@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -502,6 +503,45 @@ def test_origins_are_read_from_urls_and_say_the_same(url: str, origin: tuple[str
     """Host, port and encryption; the URL of the root comes out again."""
     read = HttpOrigin.of(url)
     assert (read[:3], read.url) == (origin, url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost",
+        "HTTPS://Dynamodb.EU-west-1.amazonaws.com:443/",
+        "http://localhost:8000/some/path?a=http://b:1/",
+        "http://127.0.0.1:65535?a=1",
+        "http://[FE80::1]#part",
+        "http://user:pass@host:80/",
+        "http://bücher.example:8000/",
+        "http://local_host:/",
+    ],
+)
+def test_origins_have_the_host_and_the_port_that_urllib_reads(url: str) -> None:
+    parts, origin = urlsplit(url), HttpOrigin.of(url)
+    standard = 443 if parts.scheme == "https" else 80
+    assert origin[:3] == (parts.hostname, parts.port or standard, parts.scheme == "https")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:8000",
+        "ftp://localhost/",
+        "http:///path",
+        "http://[::1/",
+        "http://::1/",
+        "http://host:0/",
+        "http://host:65536/",
+        "http://host:8o/",
+        "http://host:８０/",  # digits, but not of ASCII
+    ],
+)
+def test_what_has_no_origin_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^(Invalid endpoint|Port )"):
+        HttpOrigin.of(url)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

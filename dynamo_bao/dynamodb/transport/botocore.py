@@ -141,7 +141,9 @@ def _make_client(factory: Callable[[], ClientHandle]) -> ClientHandle:
     except BotoCoreError as error:
         raise before_sending(error) from error
     except ValueError as error:
-        if not str(error).startswith(("Invalid endpoint", "Port ")):  # botocore's words, and urllib's
+        if not str(error).startswith(
+            ("Invalid endpoint", "Port ")
+        ):  # botocore's words, and those of HttpOrigin
             raise
         configuration_error = ConfigurationError(
             f"{str(error)[:200]}. Check endpoint_url= or AWS_ENDPOINT_URL: the name of a host has letters, digits, - "

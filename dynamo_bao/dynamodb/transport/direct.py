@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from dynamo_bao.dynamodb.service import MAX_REPLY_BYTES, MAX_REPLY_BYTES_OF
 from dynamo_bao.dynamodb.transport.botocore import (
@@ -458,6 +457,9 @@ def trace_headers(environment: Mapping[str, str]) -> dict[str, str]:
     """
     if FUNCTION_NAME not in environment:
         return {}
+    # Imported here: only functions in Lambda need it.
+    from urllib.parse import quote
+
     trace = environment.get("_X_AMZN_TRACE_ID")
     return {"X-Amzn-Trace-Id": quote(trace, safe=_SAFE_IN_TRACES)} if trace else {}
 

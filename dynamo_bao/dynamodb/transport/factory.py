@@ -9,8 +9,6 @@ from typing import Any
 
 from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle, attach, open_client
 from dynamo_bao.dynamodb.transport.direct import DirectSender
-from dynamo_bao.dynamodb.transport.embedded.account import CREDENTIALS, REGION
-from dynamo_bao.dynamodb.transport.embedded.sender import EmbeddedSender
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint, endpoint_from_environment
 from dynamo_bao.errors import ConfigurationError, suggestion
@@ -112,7 +110,9 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
         >>> manager = init_models(models=[User], transport=embedded_transport())
     """
     # Imported here: only programs that embed an engine need it.
+    from dynamo_bao.dynamodb.transport.embedded.account import CREDENTIALS, REGION
     from dynamo_bao.dynamodb.transport.embedded.engine import EmbeddedEngine
+    from dynamo_bao.dynamodb.transport.embedded.sender import EmbeddedSender
 
     engine = EmbeddedEngine(shortest_name=1)
 

@@ -22,7 +22,6 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from dynamo_bao.dynamodb.transport.host_lookup import HostLookup
 from dynamo_bao.runtime.foreign_errors import is_foreign
@@ -89,6 +88,19 @@ class HttpReply:
         return f"<HttpReply {self.status}, {len(self.body)} bytes>"
 
 
+# urllib.parse would import ipaddress too, which takes longer than all of this module.
+_URL: Final = re.compile(
+    r"(https?)://(?:[^/?#@]*@)?(?:\[([^]/?#@]+)\]|([^]:/?#@[]+))(?::([^/?#]*))?(?:[/?#]|\Z)", re.IGNORECASE
+)
+"""A URL: its scheme, the address in brackets or the name of the host, and the port."""
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 65535):
+        raise ValueError(f"Port {text!r} is not a number from 1 to 65535")
+    return int(text)
+
+
 class HttpOrigin(NamedTuple):
     """Where a server is.
 
@@ -105,12 +117,19 @@ class HttpOrigin(NamedTuple):
 
     @classmethod
     def of(cls, url: str) -> HttpOrigin:
-        """The origin of a URL."""
-        parts = urlsplit(url)
-        tls = parts.scheme == "https"
-        host, standard = parts.hostname or "", 443 if tls else 80
+        """The origin of a URL.
+
+        Raises:
+            ValueError: if it is no URL of ``http`` or ``https``, or has no valid port.
+        """
+        match = _URL.match(url)
+        if match is None:
+            raise ValueError(f"Invalid endpoint: {url}")
+        scheme, address, name, port_text = match.groups()
+        tls, host = scheme.lower() == "https", (address or name).lower()
+        standard = 443 if tls else 80
+        port = _port(port_text) if port_text else standard
         host_text = f"[{host}]" if ":" in host else host
-        port = parts.port or standard
         return cls(host, port, tls, host_text if port == standard else f"{host_text}:{port}")
 
     @property
