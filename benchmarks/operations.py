@@ -22,6 +22,8 @@ ROWS = {
     "nested_put": "put, with maps and lists",
 }
 """The measured operations, with their titles."""
+START = "import + client + first call"
+"""The title of a start, which is measured in a new process."""
 
 WRITE_COUNT = 25
 

@@ -11,7 +11,7 @@ from benchmarks.contenders import BASELINE, NAMES, OURS
 from benchmarks.dashboard import WAYS
 from benchmarks.figures import GOALS, MEMORY_GOAL, SESSION_GOAL, START_GOALS, Spread, ratio
 from benchmarks.measure import Figures, say
-from benchmarks.operations import ROWS
+from benchmarks.operations import ROWS, START
 
 MAIN: Final = ("batch_get", "get", "query", "put", "batch_write")
 MORE: Final = ("nested_batch_get", "nested_get", "nested_query", "nested_put", "lookups")
@@ -170,10 +170,13 @@ def _ratio_panels(figures: Figures, rows: Iterable[str]) -> list[Panel]:
     panels = []
     for row in rows:
         if row in figures.get("rows", {}):
-            spreads = {name: ratio(figures["rows"][row], name) for name in NAMES}
-            bars = [_bar(name, spread) for name, spread in spreads.items() if spread is not None]
-            panels.append(Panel(ROWS[row], bars, GOALS.get(row, (None,))[0]))
+            panels.append(_ratio_panel(ROWS[row], figures["rows"][row], GOALS.get(row, (None,))[0]))
     return panels
+
+
+def _ratio_panel(title: str, row: Figures, goal: float | None) -> Panel:
+    spreads = {name: ratio(row, name) for name in NAMES}
+    return Panel(title, [_bar(name, spread) for name, spread in spreads.items() if spread is not None], goal)
 
 
 _RATIO_TITLE = f"CPU of the client process, as a ratio to boto3's client: {LESS}"
@@ -182,12 +185,7 @@ _RATIO_TITLE = f"CPU of the client process, as a ratio to boto3's client: {LESS}
 def _comparison(figures: Figures) -> Picture:
     panels, starts = _ratio_panels(figures, MAIN), figures.get("starts")
     if starts:
-        bars = [
-            _bar(name, Spread([seconds * 1e3 for seconds in starts[name]["cpu"]]))
-            for name in NAMES
-            if name in starts
-        ]
-        panels.append(Panel("import + client + first call, ms", bars, START_GOALS[0], "{:.0f}"))
+        panels.append(_ratio_panel(START, starts, START_GOALS[0]))
     return Picture(_RATIO_TITLE, panels)
 
 

@@ -22,7 +22,7 @@ from benchmarks.figures import (
     ratio,
 )
 from benchmarks.measure import Figures
-from benchmarks.operations import ROWS
+from benchmarks.operations import ROWS, START
 from benchmarks.plot import MAIN, MORE, draw, pictures
 from tests.support.pages import put_between
 
@@ -111,11 +111,11 @@ def _ratios(figures: Figures, rows: Iterable[str], *, starts: bool) -> str:
     if not rows and not starts:
         return ""
     head = ["client CPU, ratio to the boto3 client", *(ROWS[row] for row in rows)]
-    head += ["import + client + first call, ms (wall)"] if starts else []
+    head += [START] if starts else []
     body = []
     for name in _names_in(figures):
         cells = [_ratio_cell(figures["rows"][row], name) for row in rows]
-        body.append([NAMES[name], *cells, *([_start_cell(figures["starts"], name)] if starts else [])])
+        body.append([NAMES[name], *cells, *([_ratio_cell(figures["starts"], name)] if starts else [])])
     goals = [_goal_cell(GOALS.get(row)) for row in rows]
     body.append(["goal for dynamo_bao", *goals, *([_goal_cell(START_GOALS)] if starts else [])])
     return table(head, body)
@@ -136,13 +136,6 @@ def _ratio_cell(row: Figures, name: str) -> str:
 
 def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.1f} ms" if seconds >= 0.002 else f"{seconds * 1e3:.2f} ms"
-
-
-def _start_cell(starts: Figures, name: str) -> str:
-    if name not in starts:
-        return "–"
-    cpu, wall = Spread(starts[name]["cpu"]), Spread(starts[name]["wall"])
-    return f"{cpu.median * 1e3:.0f} ±{cpu.half * 1e3:.0f} ({wall.median * 1e3:.0f})"
 
 
 def _goal_cell(goal: tuple[float, float] | None) -> str:
@@ -259,9 +252,9 @@ def goals(figures: Figures) -> str:
         spread = ratio(figures.get("rows", {}).get(row, {}), OURS)
         if spread is not None:
             lines.append(_verdict(ROWS[row], spread.median, must, aim))
-    if OURS in figures.get("starts", {}):
-        start = Spread(figures["starts"][OURS]["cpu"]).median * 1e3
-        lines.append(_verdict("import + client + first call, ms", start, *START_GOALS))
+    start = ratio(figures.get("starts", {}), OURS)
+    if start is not None:
+        lines.append(_verdict(START, start.median, *START_GOALS))
     if figures.get("session"):
         new_lookup = Spread(figures["session"]["new"]).median
         lines.append(_verdict("a new lookup in a session, µs", new_lookup, SESSION_GOAL, SESSION_GOAL))
