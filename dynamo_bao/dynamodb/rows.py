@@ -8,7 +8,7 @@ are read faster than entries, and it takes a tenth of the memory.
 The price is that the types must be known: a reply with an attribute that no model has, for instance, is parsed into
 dicts.
 
-Imported with the first reply: it needs a compiled module, which takes time to load.
+Imported when a program has read many items: it needs msgspec, which takes time to load.
 """
 
 from __future__ import annotations

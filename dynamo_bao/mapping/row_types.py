@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 
 from dynamo_bao.dynamodb.items import needs_escapes
@@ -13,6 +14,31 @@ from dynamo_bao.mapping.schema import Schema
 MAX_SLOTS = 200
 """The greatest number of attributes of a row type. Each takes time, even if an item does not have it."""
 
+MAX_ITEMS_IN_DICTS = 1000
+"""So many items as dicts take as long as the import of msgspec, which rows need."""
+
+
+class _Reads:
+    """What the process has read.
+
+    Attributes:
+        items_in_dicts: how many items were requested as dicts.
+    """
+
+    items_in_dicts = 0
+
+
+def row_type_for(count: int, *schemas: Schema) -> RowParser | None:
+    """The row parser for a reply with about `count` items of these models, or None for dicts.
+
+    A program that reads few items gets dicts, so that it does not import msgspec.
+    """
+    if "msgspec" not in sys.modules:
+        _Reads.items_in_dicts += count
+        if _Reads.items_in_dicts <= MAX_ITEMS_IN_DICTS:
+            return None
+    return row_type(*schemas)
+
 
 @lru_cache(maxsize=256)
 def row_type(*schemas: Schema) -> RowParser | None:
@@ -21,7 +47,7 @@ def row_type(*schemas: Schema) -> RowParser | None:
     It is None if an attribute has several types, if JSON writes its name with an escape sequence, or if there are so
     many attributes that dicts are faster.
     """
-    # Imported here: it takes a compiled module, needed only once there is a reply.
+    # Imported here: it needs msgspec.
     from dynamo_bao.dynamodb.rows import RowType
 
     attributes: dict[str, str | None] = {PK: "S", SK: "S"}
@@ -31,17 +57,6 @@ def row_type(*schemas: Schema) -> RowParser | None:
             if attributes.setdefault(name, code) != code or needs_escapes(name):
                 return None
     return RowType(attributes) if len(attributes) <= MAX_SLOTS else None
-
-
-def row_type_of_one(schema: Schema) -> RowParser | None:
-    """The row parser for a reply that holds one item of a model, or None.
-
-    It is None for the first reply too, so that a program that reads one item does not load the compiled module.
-    """
-    if schema.is_read_often:
-        return row_type(schema)
-    schema.is_read_often = True
-    return None
 
 
 @lru_cache(maxsize=1)

@@ -125,7 +125,6 @@ class Schema:
     unique_names: frozenset[str] = field(init=False)
     search_names: frozenset[str] = field(init=False)
     source_names: frozenset[str] = field(init=False)
-    is_read_often: bool = field(init=False, default=False)
     _compilers: dict[str, Callable[[], object]] = field(init=False, factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:

@@ -14,7 +14,7 @@ from dynamo_bao.dynamodb.transport.batch_get import fetch_batch
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import BatchIncompleteError, cause_of
 from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.mapping.row_types import row_type_of_one
+from dynamo_bao.mapping.row_types import row_type_for
 from dynamo_bao.session.error_subjects import about
 from dynamo_bao.session.hydration import hydrate
 from dynamo_bao.session.pending_lookups import plan_reads
@@ -45,7 +45,7 @@ def get_item(
     if consistent:
         parameters["ConsistentRead"] = True
     about = [f"{mapper.schema.name} {identity.primary_id!r}"]
-    request = Request(GET_ITEM, parameters, rows=row_type_of_one(mapper.schema))
+    request = Request(GET_ITEM, parameters, rows=row_type_for(1, mapper.schema))
     reply = send(session, mapper.database, "read", about, request)
     return reply.parsed.get("Item") or None, reply.capacity
 

@@ -17,7 +17,7 @@ from dynamo_bao.dynamodb.service import QUERY, Item
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.mapping.key_schema import IndexSchema, Shape
-from dynamo_bao.mapping.row_types import row_type
+from dynamo_bao.mapping.row_types import row_type_for
 from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
 from dynamo_bao.reads.key_conditions import key_condition, partition_text, split_condition
 from dynamo_bao.runtime.records import evolve, frozen
@@ -28,6 +28,8 @@ from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
 
 DIRECTIONS = ("ASC", "DESC")
+USUAL_PAGE = 100
+"""About so many items are expected in a page without a limit."""
 
 
 class QueryOptions(TypedDict, total=False):
@@ -275,10 +277,11 @@ class Query:
 
     def request(self, start: Item | None) -> Request:
         """The request of the page after `start`."""
-        if start is None:
-            return Request(QUERY, dict(self.parameters), rows=row_type(self.mapper.schema))
+        parameters = dict(self.parameters)
+        if start is not None:
+            parameters["ExclusiveStartKey"] = start
         return Request(
-            QUERY, {**self.parameters, "ExclusiveStartKey": start}, rows=row_type(self.mapper.schema)
+            QUERY, parameters, rows=row_type_for(parameters.get("Limit", USUAL_PAGE), self.mapper.schema)
         )
 
     def session_now(self) -> Session | None:

@@ -15,7 +15,7 @@ from dynamo_bao.dynamodb.service import MAX_BATCH_GET_KEYS
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import Batch, TableKey
 from dynamo_bao.dynamodb.transport.messages import Transport
-from dynamo_bao.mapping.row_types import row_type
+from dynamo_bao.mapping.row_types import row_type_for
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.runtime.records import Factory, define, field, frozen
 from dynamo_bao.session.identity_map import ItemKey, key_of
@@ -83,7 +83,11 @@ class _TableRequest(Generic[Caller]):
     def batches(self) -> Iterator[PlannedBatch[Caller]]:
         """The requests for them, of at most 100 keys."""
         models = [schema for schema in self.schemas if schema is not None]
-        rows = row_type(*sorted(models, key=id)) if len(models) == len(self.schemas) else None
+        count = sum(
+            len(callers) for keys in (self.eventually, self.consistently) for callers in keys.values()
+        )
+        are_known = len(models) == len(self.schemas)
+        rows = row_type_for(count, *sorted(models, key=id)) if are_known else None
         for consistent, callers in ((False, self.eventually), (True, self.consistently)):
             for part in _batches_of_100(callers):
                 yield PlannedBatch(self.database, Batch(part, consistent, rows), part, self.duplicates)
@@ -109,7 +113,7 @@ def _only_batch(
     database: Database, consistent: bool, callers: Mapping[Key, Caller], schema: Schema | None
 ) -> PlannedBatch[Caller]:
     keys = {database.table_name: callers}
-    rows = None if schema is None else row_type(schema)
+    rows = None if schema is None else row_type_for(len(callers), schema)
     return PlannedBatch(database, Batch(keys, consistent, rows), keys)
 
 

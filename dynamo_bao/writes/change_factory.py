@@ -29,7 +29,7 @@ from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.mapping.codec import STATE, is_converted
 from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.mapping.row_types import row_type_of_one
+from dynamo_bao.mapping.row_types import row_type_for
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValue, LoadedSnapshot, StoredItem, form_of
 from dynamo_bao.session.lazy import not_stored_yet, require_present, require_readable
@@ -613,7 +613,7 @@ def write_through(change: Change, send: Send) -> WriteExecution:
     """The execution of a change. Its requests are sent by `send`."""
     settings = DEFAULT_SETTINGS if change.session is None else change.session.settings
     limits = (settings.deadline, settings.max_throttled_calls)
-    rows = row_type_of_one(change.mapper.schema) if change.takes_row else None
+    rows = row_type_for(1, change.mapper.schema) if change.takes_row else None
     return WriteExecution(
         change.mapper.database,
         change.subject,

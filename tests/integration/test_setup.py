@@ -31,6 +31,7 @@ from dynamo_bao.dynamodb.transport import botocore
 from dynamo_bao.models import registry
 from dynamo_bao.testing import RecordingTransport, embedded_transport
 from tests.support import models
+from tests.support.engines import Engines
 from tests.support.models import Org, Page, User
 from tests.support.wire import Wire
 
@@ -109,6 +110,43 @@ def test_defining_models_and_connecting_them_makes_no_client() -> None:
         print("boto3" in sys.modules)
     """
     assert python(code) == "False"
+
+
+def test_a_program_that_reads_few_items_does_not_import_msgspec(engines: Engines) -> None:
+    """One that reads many does, and reads the same."""
+    pytest.importorskip("orjson", reason="without orjson, msgspec reads all JSON")
+    code = f"""
+        import sys
+        from dynamo_bao import Index, Model, PrimaryKey, batched, init_models
+        class Order(Model, prefix="or"):
+            order_id: str
+            shop: str
+            lines: list[int]
+            primary_key = PrimaryKey("order_id")
+            by_shop = Index("shop", "order_id", id="gsi1")
+        manager = init_models(
+            models=[Order], table_name="few", region="us-east-1",
+            endpoint_url={engines.get("dynoxide").endpoint_url!r},
+        )
+        manager.create_table()
+        for number in range(60):
+            Order.create(order_id=f"{{number:02}}", shop="north", lines=[number])
+
+        @batched
+        def read():
+            orders = [Order.find(f"{{number:02}}") for number in range(60)]
+            return [order.lines for order in orders], [order.lines for order in Order.by_shop.query("north")]
+
+        expected = [[number] for number in range(60)]
+        assert read() == (expected, expected) and Order.find("07", bypass_cache=True).lines == [7]
+        print("msgspec" in sys.modules)
+        for _ in range(20):
+            assert read() == (expected, expected)
+        print("msgspec" in sys.modules)
+        manager.delete_table()
+    """
+    environment = {"AWS_ACCESS_KEY_ID": "dummy", "AWS_SECRET_ACCESS_KEY": "dummy"}
+    assert python(code, **environment) == "False\nTrue"
 
 
 def test_the_table_is_the_documented_one(connection: dict[str, Any], table_name: str) -> None:
