@@ -65,10 +65,10 @@ def test_published_requests_have_their_published_signatures(name: str) -> None:
     lines = "".join(f"{header}:{headers[header]}\n" for header in sorted(headers))
     canonical = f"POST\n/\n\n{lines}\n{';'.join(sorted(headers))}\n{hashlib.sha256(body).hexdigest()}"
     prefix = canonical.removesuffix(hashlib.sha256(body).hexdigest())
-    key = KeyedHash(signing_key(SECRET, "20150830", "us-east-1", "service"))
     text = f"{ALGORITHM}\n{STAMP}\n{SCOPE}\n"
-    who = StaticCredentials("AKIDEXAMPLE", SECRET)
-    prepared = PreparedSignature(who, SECOND, key, prefix, text, authorization="", headers={}, lines="")
+    key = KeyedHash(signing_key(SECRET, "20150830", "us-east-1", "service"), text.encode())
+    who, canonical_hash = StaticCredentials("AKIDEXAMPLE", SECRET), hashlib.sha256(prefix.encode())
+    prepared = PreparedSignature(who, SECOND, key, canonical_hash, authorization="", headers={}, lines="")
     assert prepared.signature(body) == expected
 
 

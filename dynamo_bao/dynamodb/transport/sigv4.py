@@ -95,22 +95,27 @@ def lines_of(headers: Mapping[str, str]) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
+_EMPTY: Final = sha256()
+"""The hash of nothing. A copy of it is made in a fifth of the time of a new hash."""
+
+
 class KeyedHash:
     """HMAC-SHA256 (RFC 2104) with one key. The key is hashed once, so a message takes half the time of `hmac.digest`.
 
     Args:
         key: at most 64 bytes, a block of the hash.
+        beginning: what all messages begin with. It is hashed once too, and left out of the messages.
 
-    >>> KeyedHash(b"key").hexdigest(b"message") == hmac.digest(b"key", b"message", "sha256").hex()
+    >>> KeyedHash(b"key", b"mess").hexdigest(b"age") == hmac.digest(b"key", b"message", "sha256").hex()
     True
     """
 
     __slots__ = ("_inner", "_outer")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, beginning: bytes = b"") -> None:
         block = key.ljust(sha256().block_size, b"\0")
-        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+        self._inner = sha256(block.translate(hmac.trans_36) + beginning)
+        self._outer = sha256(block.translate(hmac.trans_5C))
 
     def hexdigest(self, message: bytes) -> str:
         """The code of a message, as hexadecimal digits."""
@@ -127,9 +132,8 @@ class PreparedSignature:
     Attributes:
         credentials: the credentials that sign.
         second: the time of the requests, in seconds since 1970.
-        key: the hash of the signing key.
-        canonical: the canonical request, without the hash of the body.
-        text: the text that is signed, without the hash of the canonical request.
+        key: the hash of the signing key, and of the text that is signed, without the hash of the canonical request.
+        canonical: the hash of the canonical request, without the hash of the body.
         authorization: the ``Authorization`` header, without the signature.
         headers: the other headers that belong to the signature, except ``X-Amz-Target``.
         lines: these headers and ``X-Amz-Target``, as lines of a request.
@@ -138,16 +142,17 @@ class PreparedSignature:
     credentials: Credentials
     second: int
     key: KeyedHash
-    canonical: str
-    text: str
+    canonical: Any
     authorization: str
     headers: dict[str, str]
     lines: str
 
     def signature(self, body: bytes) -> str:
         """The signature of a request with a body, as hexadecimal digits."""
-        canonical = f"{self.canonical}{sha256(body).hexdigest()}"
-        return self.key.hexdigest(f"{self.text}{sha256(canonical.encode()).hexdigest()}".encode())
+        content, canonical = _EMPTY.copy(), self.canonical.copy()
+        content.update(body)
+        canonical.update(content.hexdigest().encode())
+        return self.key.hexdigest(canonical.hexdigest().encode())
 
 
 class Signer:
@@ -164,7 +169,7 @@ class Signer:
         self._region = region
         self._service = service
         self._prepared: dict[str, PreparedSignature] = {}
-        self._keys: dict[tuple[str, str], tuple[str, KeyedHash]] = {}
+        self._keys: dict[tuple[str, str], tuple[str, bytes]] = {}
 
     def headers(self, credentials: Credentials, target: str, body: bytes, now: float) -> dict[str, str]:
         """The headers that sign a request, ``Authorization`` among them.
@@ -198,25 +203,25 @@ class Signer:
         token_name = "x-amz-security-token;" if token else ""
         names = f"content-type;host;x-amz-date;{token_name}x-amz-target"
         beginning = f"content-type:{CONTENT_TYPE}\nhost:{self._host}\nx-amz-date:{stamp}\n"
+        canonical = f"POST\n/\n\n{beginning}{token_line}x-amz-target:{target}\n\n{names}\n"
         headers = {"X-Amz-Date": stamp, "X-Amz-Security-Token": token} if token else {"X-Amz-Date": stamp}
         return PreparedSignature(
             credentials,
             second,
-            key,
-            canonical=f"POST\n/\n\n{beginning}{token_line}x-amz-target:{target}\n\n{names}\n",
-            text=f"{ALGORITHM}\n{stamp}\n{scope}\n",
+            KeyedHash(key, f"{ALGORITHM}\n{stamp}\n{scope}\n".encode()),
+            canonical=sha256(canonical.encode()),
             authorization=f"{ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature=",
             headers=headers,
             lines=lines_of({**headers, "X-Amz-Target": target}),
         )
 
-    def _key(self, secret: str, date: str) -> tuple[str, KeyedHash]:
+    def _key(self, secret: str, date: str) -> tuple[str, bytes]:
         """The scope and the key of a day; those of the last few days and secrets are cached."""
         cached = self._keys.get((secret, date))
         if cached is None:
             scope = f"{date}/{self._region}/{self._service}/aws4_request"
-            cached = scope, KeyedHash(signing_key(secret, date, self._region, self._service))
+            cached = scope, signing_key(secret, date, self._region, self._service)
             if len(self._keys) > 8:
                 self._keys.clear()
             self._keys[secret, date] = cached
