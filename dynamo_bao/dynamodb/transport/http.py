@@ -20,7 +20,6 @@ import weakref
 import zlib
 from collections.abc import Callable
 from functools import lru_cache, partial
-from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final
 
 from dynamo_bao.dynamodb.transport.host_lookup import HostLookup
@@ -156,16 +155,6 @@ class Connection:
         self._limit: float | None = None
         self.mark_idle()
 
-    def reply(self, end_time: float, read_timeout: float, max_body_bytes: int) -> tuple[HttpReply, bool]:
-        """The reply to the request that was sent, and whether the connection may be used again.
-
-        Args:
-            end_time: the time when the reply must be complete, in seconds of `time.monotonic`.
-            read_timeout: the most seconds in which nothing arrives.
-            max_body_bytes: the most bytes of the reply's body, compressed or not.
-        """
-        return _ResponseReader(self, end_time, read_timeout, max_body_bytes).reply()
-
     def fileno(self) -> int:
         """The file descriptor of the socket; -1 once it is closed."""
         return self._sock.fileno()
@@ -173,18 +162,26 @@ class Connection:
     def send(self, data: bytes, end_time: float, read_timeout: float) -> None:
         """Sends a whole request, piece by piece where the server is slow to take it, with a limit over all pieces.
 
-        The arguments are those of `reply`.
+        Args:
+            data: the request.
+            end_time: the time when the reply must be complete, in seconds of `time.monotonic`.
+            read_timeout: the most seconds in which nothing arrives.
         """
-        self.wait_at_most(end_time, read_timeout)
+        self._wait_at_most(end_time, read_timeout)
         sent_bytes = self._sock.send(data)
         if sent_bytes < len(data):
             remaining_data = memoryview(data)[sent_bytes:]
             while remaining_data:
-                self.wait_at_most(end_time, read_timeout)
+                self._wait_at_most(end_time, read_timeout)
                 remaining_data = remaining_data[self._sock.send(remaining_data) :]
 
-    def wait_at_most(self, end_time: float, read_timeout: float) -> None:
-        """Sets the time limit of the next step; see `reply`."""
+    def receive(self, end_time: float, read_timeout: float) -> bytes:
+        """The next bytes; empty at the end. The other arguments are those of `send`."""
+        self._wait_at_most(end_time, read_timeout)
+        return self._sock.recv(RECEIVE_BYTES)
+
+    def _wait_at_most(self, end_time: float, read_timeout: float) -> None:
+        """Sets the time limit of the next step; see `send`."""
         current_time = time.monotonic()
         seconds_left = end_time - current_time
         if seconds_left <= 0:
@@ -193,10 +190,6 @@ class Connection:
         if limit != self._limit:  # a system call, which most steps do without
             self._sock.settimeout(limit)
             self._limit = limit
-
-    def receive(self) -> bytes:
-        """The next bytes; empty at the end."""
-        return self._sock.recv(RECEIVE_BYTES)
 
     def mark_idle(self) -> None:
         """Records that nobody uses the connection from now on.
@@ -215,8 +208,11 @@ class Connection:
     def is_old(self) -> bool:
         """Whether the connection was idle for too long, or was opened too long ago."""
         current_time = time.monotonic()
-        idle = max(current_time - self._monotonic, time.time() - self._wall)
-        return idle > MAX_IDLE_SECONDS or current_time - self._open_since > MAX_OPEN_SECONDS
+        return (
+            current_time - self._monotonic > MAX_IDLE_SECONDS
+            or time.time() - self._wall > MAX_IDLE_SECONDS
+            or current_time - self._open_since > MAX_OPEN_SECONDS
+        )
 
     @property
     def last_heard(self) -> float:
@@ -238,7 +234,8 @@ class _ResponseReader:
 
     Args:
         connection: the connection of the reply.
-        end_time, read_timeout, max_body_bytes: see `Connection.reply`.
+        end_time, read_timeout: see `Connection.send`.
+        max_body_bytes: the most bytes of the reply's body, compressed or not.
     """
 
     def __init__(
@@ -251,6 +248,7 @@ class _ResponseReader:
         self._buffer = b""
 
     def reply(self) -> tuple[HttpReply, bool]:
+        """The reply to the request that was sent, and whether the connection may be used again."""
         status, version, reason, headers = self._head()
         while status < 200:
             status, version, reason, headers = self._head()
@@ -267,14 +265,10 @@ class _ResponseReader:
         return HttpReply(status, headers, body, reason_text), has_marked_end and stays_open
 
     def _receive_or_fail(self) -> bytes:
-        data = self._receive()
+        data = self._connection.receive(self._end_time, self._read_timeout)
         if not data:
             raise ConnectionResetError("the server closed the connection before the reply had ended")
         return data
-
-    def _receive(self) -> bytes:
-        self._connection.wait_at_most(self._end_time, self._read_timeout)
-        return self._connection.receive()
 
     def _head(self) -> tuple[int, str, str, dict[str, str]]:
         buffer = self._buffer or self._receive_or_fail()
@@ -285,10 +279,10 @@ class _ResponseReader:
         self._buffer = buffer[end + (2 if buffer[end + 1] == _LF else 3) :]
         status_line, *lines = buffer[:end].decode("latin-1").split("\n")
         status, version, reason = _status_of(status_line)
-        if not lines:
-            return status, version, reason, {}
-        names, _, values = zip(*map(_PARTED, lines))  # noqa: B905  # each has three parts
-        headers = dict(zip(map(str.lower, names), map(str.strip, values)))  # noqa: B905  # `strict` takes longer
+        headers: dict[str, str] = {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
         return status, version, reason, headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
@@ -361,7 +355,7 @@ class _ResponseReader:
 
     def _until_the_end(self) -> bytes:
         body = bytearray(self._buffer)
-        while data := self._receive():
+        while data := self._connection.receive(self._end_time, self._read_timeout):
             self._check_size(len(body) + len(data))
             body += data
         self._buffer = b""
@@ -370,7 +364,6 @@ class _ResponseReader:
 
 _LF: Final = ord("\n")
 _STATUS_LINE: Final = re.compile(r"(HTTP/1\.[^ ]*) ([1-9][0-9]{2})(.*)")
-_PARTED: Final = methodcaller("partition", ":")
 
 
 @lru_cache(maxsize=64)
@@ -440,7 +433,7 @@ class Connections:
         self._tls = tls
         self._context: ssl.SSLContext | None = None
         self._connect_seconds = connect_seconds
-        self._read_seconds = read_seconds
+        self.read_seconds: float = read_seconds
         self._idle: list[Connection] = []
         self._is_closed = False
         self._lock = threading.Lock()
@@ -497,8 +490,9 @@ class Connections:
         send_time = time.monotonic()
         try:
             if request is not None:
-                connection.send(request, end_time, self._read_seconds)
-            reply, is_reusable = connection.reply(end_time, self._read_seconds, max_body_bytes)
+                connection.send(request, end_time, self.read_seconds)
+            reader = _ResponseReader(connection, end_time, self.read_seconds, max_body_bytes)
+            reply, is_reusable = reader.reply()
         except (OSError, ValueError, zlib.error) as error:
             connection.close()
             if is_foreign(error):
@@ -529,7 +523,7 @@ class Connections:
             return None
         failure: ReplyLost | None = None
         try:
-            idle.send(request, end_time, self._read_seconds)
+            idle.send(request, end_time, self.read_seconds)
         except OSError as error:
             idle.close()
             if is_foreign(error):
@@ -544,11 +538,6 @@ class Connections:
     def renewed(self, request: bytes, end_time: float, max_body_bytes: int) -> HttpReply:
         """`lease` on a new connection."""
         return self.exchange_on(self._connect(end_time), request, end_time, max_body_bytes)
-
-    @property
-    def read_seconds(self) -> float:
-        """The most seconds in which nothing arrives."""
-        return self._read_seconds
 
     @property
     def idle_count(self) -> int:
