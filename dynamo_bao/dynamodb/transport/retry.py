@@ -110,9 +110,8 @@ class RetryingTransport:
 
     def send(self, request: Request, *, deadline: float) -> Reply:
         start_time = self.clock.now()
-        sending = _Sending(self.wire, request, self.clock, deadline)
         try:
-            body = sending.attempt()
+            body = self.wire.attempt(request, max(deadline - start_time, 0.0))
         except Exception as error:
             if is_foreign(error):
                 raise
@@ -120,6 +119,7 @@ class RetryingTransport:
         else:
             seconds = self.clock.now() - start_time
             return Reply(request, body, capacity_of(request.operation, body), 1, seconds, 0.0, start_time)
+        sending = _Sending(self.wire, request, self.clock, deadline)
         with Backoff(self.clock, deadline) as backoff:
             try:
                 body = sending.attempt_again(failure, backoff)
@@ -141,7 +141,7 @@ class RetryingTransport:
 
 
 class _Sending:
-    """The attempts of one request.
+    """The attempts of one request, after its first one has failed.
 
     Args:
         wire: makes single attempts.
@@ -162,34 +162,30 @@ class _Sending:
         """The attempts that were made."""
         return Attempts(backoff.attempts, backoff.waited, tuple(self._throttlings))
 
-    def attempt(self) -> dict[str, object]:
-        """Makes one attempt."""
-        try:
-            seconds = max(self._deadline - self._clock.now(), 0.0)
-            return self._wire.attempt(self._request, seconds)
-        except (ConditionFailed, TransactionCancelled) as refusal:
-            refusal.repeated = self._unknown
-            raise
-        except AttemptFailed as failure:
-            if failure.outcome is RequestOutcome.UNKNOWN:
-                self._unknown = True
-                if not self._request.repeatable:
-                    raise _unknown_outcome(self._request.operation) from failure.error
-            raise
-
     def attempt_again(self, error: Exception, backoff: Backoff) -> dict[str, object]:
         """Makes further attempts after a failed one; raises its error if no further attempt is allowed."""
+        error = self._noted(error)
         while self._wait(error, backoff):
             try:
-                return self.attempt()
+                return self._wire.attempt(self._request, max(self._deadline - self._clock.now(), 0.0))
             except Exception as latest_error:
                 if is_foreign(latest_error):
                     raise
-                error = latest_error
+                error = self._noted(latest_error)
         try:
             self._raise(error, backoff)
         finally:
             del error  # its traceback refers to this frame
+
+    def _noted(self, error: Exception) -> Exception:
+        """Notes what a failed attempt may have done. Returns its error, or the one that forbids to repeat it."""
+        if isinstance(error, (ConditionFailed, TransactionCancelled)):
+            error.repeated = self._unknown
+        elif isinstance(error, AttemptFailed) and error.outcome is RequestOutcome.UNKNOWN:
+            self._unknown = True
+            if not self._request.repeatable:
+                return _unknown_outcome(self._request.operation, error.error)
+        return error
 
     def _wait(self, error: Exception, backoff: Backoff) -> bool:
         """Waits after a failed attempt; returns False if no further attempt is allowed."""
@@ -290,8 +286,10 @@ def _unread(operation: str, error: Exception) -> Exception:
     return unknown
 
 
-def _unknown_outcome(operation: str) -> WriteOutcomeUnknownError:
-    return WriteOutcomeUnknownError(
+def _unknown_outcome(operation: str, error: Exception) -> WriteOutcomeUnknownError:
+    unknown = WriteOutcomeUnknownError(
         f"{operation}: the reply was lost, and sending it again could apply it twice. "
         f"refresh() the instance to see what is stored, then decide."
     )
+    unknown.__cause__ = error
+    return unknown
