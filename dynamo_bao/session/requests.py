@@ -77,7 +77,7 @@ def run_at_once(
             start = starter_of(database.transport, min(at_once, len(calls)))
         if start is None:
             return database.pool.run(calls, at_once)
-        deadline = partial(deadline_of, session, database)  # of each call, from when it starts
+        deadline = partial(session.settings.deadline_at, database)  # of each call, from when it starts
         results = answered(start, first_requests, calls, at_once, deadline, on_start)
         rest = [number for number in range(len(calls)) if number not in results]
         if rest:

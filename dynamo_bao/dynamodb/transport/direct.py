@@ -41,12 +41,13 @@ from dynamo_bao.dynamodb.transport.integrity import (
 )
 from dynamo_bao.dynamodb.transport.messages import (
     AttemptFailed,
+    Clock,
     Request,
     RequestOutcome,
     names_an_arn,
     with_outcome,
 )
-from dynamo_bao.dynamodb.transport.multiplex import StartedExchange
+from dynamo_bao.dynamodb.transport.multiplex import Start, StartedExchange
 from dynamo_bao.dynamodb.transport.reply_check import checked, checked_refusal
 from dynamo_bao.dynamodb.transport.sigv4 import CONTENT_TYPE, Credentials, Signer, lines_of
 from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint
@@ -114,6 +115,12 @@ class DirectEndpoint:
         if self.process is this_process.token:
             for connections in (self.connections, *self.other_pools.values()):
                 connections.close()
+
+    def listeners(self, operation: str) -> Listeners:
+        """Who listens to the requests of an operation now."""
+        if self.hook_probe is None:
+            return Listeners.NOBODY
+        return self.hook_probe.listeners(operation, method_of(operation))
 
     def _current_credentials(self) -> Credentials:
         """The credentials that sign a request now."""
@@ -205,56 +212,69 @@ class DirectSender:
             route.close()
         self.boto.close()
 
-    def start(self, request: Request, seconds: float) -> StartedExchange | None:
-        """Sends a request on an open connection, and does not wait. `attempt` then only reads the reply.
+    def starter(self, number: int, clock: Clock) -> Start | None:
+        """A function that sends requests on open connections, and does not wait; `attempt` then only reads the reply.
 
-        Returns:
-            The exchange; None if it was not sent.
+        It is for the requests of one commit: who listens to an operation is asked at its first request only.
+
+        Args:
+            number: how many connections must be open, else it returns None.
+            clock: the clock of the deadlines.
         """
-        route, skew = self._route, self._skew
-        if route is None or not route.is_still_valid() or names_an_arn(request):
+        route = self._route
+        if route is None or not route.is_still_valid() or route.connections.idle_count < number:
             return None
-        probe, operation = route.hook_probe, request.operation
-        if probe is not None and probe.listeners(operation, method_of(operation)) is not Listeners.NOBODY:
+        return partial(self._start, route, clock, {})
+
+    def _start(
+        self, route: DirectEndpoint, clock: Clock, heard: dict[str, bool], request: Request, deadline: float
+    ) -> StartedExchange | None:
+        """Sends a request without waiting; see `starter`.
+
+        Args:
+            heard: by operation, whether somebody listens to its requests.
+        """
+        operation, skew, connections = request.operation, self._skew, route.connections
+        is_heard = heard.get(operation)
+        if is_heard is None:
+            is_heard = heard[operation] = route.listeners(operation) is not Listeners.NOBODY
+        if is_heard or names_an_arn(request):
             return None
         body = encoded(request.written)
         if body is None:
             return None
         try:
-            head = route.head(operation, body, self._clock() + skew)
+            data = route.head(operation, body, self._clock() + skew) + body
         except Exception as error:
             if is_foreign(error):
                 raise
             return None  # `attempt` raises it again
-        end_time, most = time.monotonic() + seconds, MAX_REPLY_BYTES_OF.get(operation, MAX_REPLY_BYTES)
-        data, connections = head + body, route.connections
+        end_time = time.monotonic() + deadline - clock.now()
         started = connections.start(data, end_time)
         if started is None:
             return None
         connection, failure = started
-        answer_of = partial(self._answer_to_started, route, body, skew, end_time)
+        most = MAX_REPLY_BYTES_OF.get(operation, MAX_REPLY_BYTES)
+        answer_of = partial(self._answer_to, route, body, skew, end_time, self._send)
         exchange = StartedExchange(connections, connection, data, end_time, most, failure, answer_of)
         request.started = route.resolved_endpoint.url, exchange
         return exchange
 
-    def can_start(self, number: int) -> bool:
-        """Whether there are open connections for a number of requests at the same time."""
-        route = self._route
-        return route is not None and route.is_still_valid() and route.connections.idle_count >= number
-
     def attempt(self, request: Request, seconds: float) -> dict[str, object]:
         if request.started is not None:
             (url, exchange), request.started = request.started, None
-            return _answer_of(exchange, request, url)
+            try:
+                answer: dict[str, object] = exchange.answer(request)
+                return answer
+            except (NotConnected, ReplyLost) as error:
+                raise connection_error_from(url, error) from error.__cause__
         end_time = time.monotonic() + seconds
         route = self._route
         if route is None or not route.is_still_valid():
             route = self._renewed_endpoint(route)
         if route is None or names_an_arn(request):
             return self.boto.attempt(request, end_time - time.monotonic())
-        listeners = Listeners.NOBODY
-        if route.hook_probe is not None:
-            listeners = route.hook_probe.listeners(request.operation, method_of(request.operation))
+        listeners = route.listeners(request.operation)
         if listeners is Listeners.ANYBODY:
             return self.boto.attempt(request, end_time - time.monotonic())
         body = encoded(request.written)
@@ -263,28 +283,16 @@ class DirectSender:
         send = self._send if listeners is Listeners.NOBODY else self._send_with_hooks
         skew = self._skew
         reply = send(route, request, body, skew, end_time)
-        return self._answer_to(route, request, body, skew, end_time, send, reply)
-
-    def _answer_to_started(
-        self,
-        route: DirectEndpoint,
-        body: bytes,
-        skew: float,
-        end_time: float,
-        request: Request,
-        reply: HttpReply,
-    ) -> dict[str, object]:
-        """`_answer_to` for a request that `start` has sent."""
-        return self._answer_to(route, request, body, skew, end_time, self._send, reply)
+        return self._answer_to(route, body, skew, end_time, send, request, reply)
 
     def _answer_to(
         self,
         route: DirectEndpoint,
-        request: Request,
         body: bytes,
         skew: float,
         end_time: float,
         send: Callable[[DirectEndpoint, Request, bytes, float, float], HttpReply],
+        request: Request,
         reply: HttpReply,
     ) -> dict[str, object]:
         """The members of a checked reply. After a damaged reply the connection is closed, and not used again.
@@ -475,12 +483,5 @@ def encoded(parameters: Mapping[str, object]) -> bytes | None:
 def _lease(connections: Connections, url: str, request: Request, data: bytes, end_time: float) -> HttpReply:
     try:
         return connections.lease(data, end_time, MAX_REPLY_BYTES_OF.get(request.operation, MAX_REPLY_BYTES))
-    except (NotConnected, ReplyLost) as error:
-        raise connection_error_from(url, error) from error.__cause__
-
-
-def _answer_of(exchange: StartedExchange, request: Request, url: str) -> dict[str, object]:
-    try:
-        return exchange.answer(request)
     except (NotConnected, ReplyLost) as error:
         raise connection_error_from(url, error) from error.__cause__

@@ -1,8 +1,8 @@
 """Finds out whether anybody listens to a boto3 client: handlers of its events, or wrappers around its functions.
 
 Listeners (moto's ``mock_aws``, a Stubber, X-Ray, OpenTelemetry) expect to see every request. The direct sender asks
-here before each of its requests. If somebody listens, botocore sends the request. Only handlers of ``before-send``
-are called by the direct sender itself.
+here before each of its requests; for the requests of a commit, before the first one of each operation. If somebody
+listens, botocore sends the request. Only handlers of ``before-send`` are called by the direct sender itself.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class StartedExchange:
 
 
 T = TypeVar("T")
-Start = Callable[[Request, float], "StartedExchange | None"]
+Start = Callable[[Request, float], StartedExchange | None]
 """Sends a request without waiting for its reply, which must be there by a deadline. Returns None if it was not sent."""
 _SUCCESS = 200
 _CONDITION_FAILED = b"ConditionalCheckFailed"
@@ -168,9 +168,9 @@ def answered(
                 exchange = start(request, deadline())
                 if exchange is None:
                     unsent = enumerate(())
-                elif exchange.fileno() >= 0:
-                    waiting[exchange.fileno()] = number, request, exchange
-                    poller.register(exchange, select.POLLIN)
+                elif (file := exchange.fileno()) >= 0:
+                    waiting[file] = number, request, exchange
+                    poller.register(file, select.POLLIN)
             if not waiting:
                 return results
             for file in _ready(poller, waiting):
@@ -187,8 +187,8 @@ def answered(
 
 def _ready(poller: select.poll, waiting: dict[int, tuple[int, Request, StartedExchange]]) -> list[int]:
     """The exchanges on which something arrives. If nothing does, those whose time is over, which are given up."""
-    end_time = min(exchange.end_time for _, _, exchange in waiting.values())
-    events = poller.poll(max(0.0, end_time - time.monotonic()) * 1000)
+    _, _, oldest = next(iter(waiting.values()))  # those after it have at least as much time
+    events = poller.poll(max(0.0, oldest.end_time - time.monotonic()) * 1000)
     if events:
         return [file for file, _ in events]
     current_time = time.monotonic()

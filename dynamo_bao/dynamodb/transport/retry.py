@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from dynamo_bao.dynamodb.service import READ_OPERATIONS
 from dynamo_bao.dynamodb.transport.backoff import Backoff
@@ -103,10 +103,9 @@ class RetryingTransport:
         Args:
             number: how many requests wait for their replies at the same time.
         """
-        wire: Any = self.wire
-        if not (hasattr(wire, "can_start") and wire.can_start(number)):
-            return None
-        return lambda request, deadline: wire.start(request, max(deadline - self.clock.now(), 0.0))
+        find_starter = getattr(self.wire, "starter", None)
+        start: Start | None = None if find_starter is None else find_starter(number, self.clock)
+        return start
 
     def send(self, request: Request, *, deadline: float) -> Reply:
         start_time = self.clock.now()
