@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from itertools import chain
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.runtime.json import dumps, loads, piece
+from dynamo_bao.runtime.late_modules import LateModule
+
+if TYPE_CHECKING:
+    from dynamo_bao.dynamodb import rows
+else:
+    rows = LateModule(
+        "dynamo_bao.dynamodb.rows"
+    )  # it needs a compiled module, loaded already if there is a row
 
 
 class RowText(Protocol):
@@ -116,10 +124,7 @@ def as_dict_item(item: Stored) -> Item:
     if isinstance(item, bytes):
         parsed: Item = loads(item)
         return parsed
-    # Imported here: it needs a compiled module, which is loaded already if there is a row.
-    from dynamo_bao.dynamodb.rows import item_of
-
-    return item_of(item)
+    return rows.item_of(item)
 
 
 def as_dict_members(members: object) -> list[Any]:

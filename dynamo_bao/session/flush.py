@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from dynamo_bao.dynamodb.capacity import Capacity
@@ -121,8 +121,8 @@ class Flush:
                     matches = items.with_key(key)
                     for instance in duplicates:
                         self._resolve(table, {key: instance}, matches, failures, share, consistent)
-        callers_of = (caller for callers in planned.callers.values() for caller in callers.values())
-        labels = [state_of(caller).label for caller in islice(callers_of, NAMED_KEYS)]
+        all_callers = chain.from_iterable([callers.values() for callers in planned.callers.values()])
+        labels = [state_of(caller).label for caller in islice(all_callers, NAMED_KEYS)]
         current_round.add_batch(planned.database, answer, labels, keys)
 
     def _resolve(
