@@ -216,11 +216,13 @@ class SessionInstances:
 
     def hold_saved(self, instance: Instance) -> None:
         """Holds a saved instance of this session strongly, and removes it from the pending lookups."""
-        self.discard_pending(instance)
+        self.lookups.discard(key_of(instance))
         self.pin(instance)
 
     def pin(self, instance: Instance) -> None:
         """Holds a changed instance of this session strongly."""
+        if self._identity.is_strong:
+            return
         key = key_of(instance)
         if self._identity.get(key) is instance:
             self._identity.hold(key, instance)
