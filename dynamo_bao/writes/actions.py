@@ -352,18 +352,22 @@ def request_for(plan: WritePlan, table: str, resolver: Resolver, token: str) -> 
         token: the client request token, with which a transaction can be sent again safely.
     """
     if not plan.is_transaction:
-        action = plan.actions[0]
-        parameters = action.parameters(table, resolver)
-        if action.kind in _RETURNED:
-            parameters["ReturnValues"] = _RETURNED[action.kind]
-        parameters["ReturnConsumedCapacity"] = "TOTAL"
-        return _SINGLE[action.kind], parameters
+        return request_alone(plan.actions[0], table, resolver)
     members = [{action.kind: action.parameters(table, resolver)} for action in plan.actions]
     return TRANSACT_WRITE_ITEMS, {
         "TransactItems": members,
         "ClientRequestToken": token,
         "ReturnConsumedCapacity": "TOTAL",
     }
+
+
+def request_alone(action: Action, table: str, resolver: Resolver) -> tuple[str, dict[str, object]]:
+    """The operation and the parameters of the request for an action without a transaction."""
+    parameters = action.parameters(table, resolver)
+    if action.kind in _RETURNED:
+        parameters["ReturnValues"] = _RETURNED[action.kind]
+    parameters["ReturnConsumedCapacity"] = "TOTAL"
+    return _SINGLE[action.kind], parameters
 
 
 def check_update_size(model: str, key: str, before: Item, update: Update) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Condition, Exists, Negation, all_of
 from dynamo_bao.dynamodb.expressions.paths import attribute_of
+from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.items import ReplyItem, Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import Item
@@ -144,8 +145,8 @@ class Change:
             return plan
         return self.plan_from(stored_item)
 
-    def expected_item(self) -> Item | None:
-        """The item that the write most likely returns. None if that is not known."""
+    def expected_item(self, update: Update) -> Item | None:
+        """The item that an update of the write most likely returns. None if that is not known."""
         return None
 
     def touched(self) -> Touched:
@@ -371,15 +372,14 @@ class SaveChange(Change):
             state_of(self.instance).unknown_outcome = error
         return version_conflict(self.subject.schema, error, self.assumed)
 
-    def expected_item(self) -> Item | None:
-        schema, changes, loaded = self.subject.schema, self.changes, self.stored_item
-        if (
-            loaded is not None
-            and schema.source_names.isdisjoint(changes)
-            and RELATIVE_KINDS.isdisjoint(map(type, changes.values()))
-        ):
-            self._expected = applied(schema, loaded.item, changes)
-        return self._expected
+    def expected_item(self, update: Update) -> Item | None:
+        loaded = self.stored_item
+        if loaded is None or not RELATIVE_KINDS.isdisjoint(map(type, self.changes.values())):
+            return None
+        self._expected = item = {**loaded.item, **update.set_}
+        for attribute in update.remove:
+            item.pop(attribute, None)
+        return item
 
     def apply_result(self, stored: ReplyItem | None) -> Any:
         if stored is None:

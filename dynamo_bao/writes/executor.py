@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Compare
 from dynamo_bao.dynamodb.expressions.paths import Attribute
+from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
@@ -37,7 +38,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.records import define, field, frozen
-from dynamo_bao.writes.actions import WritePlan, new_token, request_for
+from dynamo_bao.writes.actions import WritePlan, new_token, request_alone, request_for
 from dynamo_bao.writes.plans import ItemRef
 
 Send = Callable[[Request, float], Reply]
@@ -69,7 +70,7 @@ class ConditionFailure:
     cause: BaoError
 
 
-def _unknown_item() -> None:
+def _unknown_item(_: Update) -> None:
     return None
 
 
@@ -86,7 +87,7 @@ class WriteExecution:
         seconds: how long the write may take; None for the setting of the database.
         max_throttled_calls: how many calls may wait because of throttling; None for the setting of the database.
         rows: parses the item that an update returns into a row; None for a dict.
-        expected_item: returns the item that an update alone most likely returns; None if that is not known.
+        expected_item: returns the item that an update most likely returns; None if that is not known.
         plan: the current plan. `begin` makes the first one.
         is_unanswered: whether a request without a reply must not be sent again.
     """
@@ -99,7 +100,7 @@ class WriteExecution:
     seconds: float | None = None
     max_throttled_calls: float | None = None
     rows: RowParser | None = None
-    expected_item: Callable[[], Item | None] = _unknown_item
+    expected_item: Callable[[Update], Item | None] = _unknown_item
     plan: WritePlan = field(init=False)
     is_unanswered: bool = field(default=False, init=False)
     _asked_again: bool = field(default=False, init=False)
@@ -111,9 +112,9 @@ class WriteExecution:
 
     def prepare(self, stored_item: StoredItem | None) -> Request:
         """Makes the first plan, and its request, which `run` sends."""
-        self.begin(stored_item)
-        self._prepared = self._request()
-        return self._prepared
+        self.plan = self.plan_from(stored_item)
+        request = self._prepared = self._request()
+        return request
 
     def resume(self, request: Request) -> None:
         """Makes the first plan. Its request was sent already, and `run` begins with reading the reply."""
@@ -133,7 +134,7 @@ class WriteExecution:
             UniqueConstraintError: a unique value is another item's.
             WriteOutcomeUnknownError: the reply was lost, and the write cannot be repeated safely.
         """
-        deadline = self.deadline_from_now()
+        deadline = self.database.deadline_from_now(self.seconds, self.max_throttled_calls)
         if self._prepared is None:
             self.begin(stored_item)
         while True:
@@ -194,14 +195,14 @@ class WriteExecution:
 
     def _request(self) -> Request:
         """A new request for the current plan."""
-        plan = self.plan
-        is_transaction = plan.is_transaction
-        token = new_token() if is_transaction else ""
-        operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
-        repeatable = is_transaction or plan.actions[0].is_idempotent()
-        if is_transaction:
-            return Request(operation, parameters, repeatable)
-        return Request(operation, parameters, repeatable, self.rows, expected=self.expected_item())
+        plan, table, schema = self.plan, self.database.table_name, self.subject.schema
+        if plan.is_transaction:
+            return Request(*request_for(plan, table, schema, new_token()), repeatable=True)
+        action = plan.actions[0]
+        operation, parameters = request_alone(action, table, schema)
+        repeatable = action.is_idempotent()
+        expected_item = None if action.update is None else self.expected_item(action.update)
+        return Request(operation, parameters, repeatable, self.rows, expected=expected_item)
 
     def _send(self, deadline: float) -> ReplyItem | None:
         request, self._prepared = self._prepared or self._request(), None
