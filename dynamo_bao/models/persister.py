@@ -35,8 +35,8 @@ class RepositoryPersister:
         for model, members in groupby(instances, type):
             if not issubclass(model, Instance):
                 raise TypeError(f"add() and delete() take model instances, not {model.__name__}.")
-            entries += repository_of(model)._pending_writes(
-                session, members, deletes=deletes, overwrite=overwrite
+            entries += write_side.register_objects(
+                repository_of(model), session, members, deletes=deletes, overwrite=overwrite
             )
         return entries
 

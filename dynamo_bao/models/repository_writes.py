@@ -353,18 +353,6 @@ class RepositoryWrites(Generic[M]):
 
     # --- in a unit of work -------------------------------------------------------------------------
 
-    def _pending_writes(
-        self, session: Session, instances: Iterable[M], *, deletes: bool = False, overwrite: bool = False
-    ) -> list[PendingWrite]:
-        """The pending writes of instances, for the commit of a unit of work.
-
-        Raises:
-            BaoError: if an instance cannot be written.
-        """
-        return write_side.register_objects(
-            self.mapper, session, instances, deletes=deletes, overwrite=overwrite
-        )
-
     def _changes_for(
         self, session: Session, entries: Iterable[PendingWrite]
     ) -> list[write_side.Change | None]:

@@ -65,8 +65,9 @@ class Stats:
             reply: the reply to a request.
         """
         self._count_attempts(reply)
-        self.read_capacity += reply.capacity.read
-        self.write_capacity += reply.capacity.write
+        read, write = reply.capacity
+        self.read_capacity += read
+        self.write_capacity += write
         body = reply.parsed
         unprocessed = body.get("UnprocessedKeys") or body.get("UnprocessedItems")
         if unprocessed:

@@ -95,7 +95,9 @@ class UnitOfWork:
 
     def add(self, entries: Sequence[PendingWrite]) -> None:
         """Adds entries. The last entry of an object counts."""
-        self._entries.update(zip(_numbers(entries), entries, strict=True))
+        own_entries = self._entries
+        for entry in entries:
+            own_entries[id(instance_of(entry))] = entry
 
     def of(self, instance: Instance) -> PendingWrite | None:
         """The entry of an object, or None."""

@@ -31,9 +31,10 @@ from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.lazy import not_stored_yet, require_present
 from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
-from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of
+from dynamo_bao.session.scope import check_tenant, resolve_scope, write_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import (
+    LOADED,
     Instance,
     ModelMapper,
     State,
@@ -85,10 +86,12 @@ def register_objects(
         if state.status is not _TRANSIENT:
             if overwrite:
                 raise _not_blindly(schema)
-            require_present(state)
-            resolve_scope_of(state, "delete" if deletes else "add")
-            assert state.mapper is not None
-            entries.append(PendingWrite(instance, state.mapper, state.tenant, deletes))
+            if state.status is not LOADED:
+                require_present(state)
+            write_scope_of(state, "delete" if deletes else "add")
+            entries.append(
+                new_namedtuple(PendingWrite, (instance, state.mapper, state.tenant, deletes, False, None, ""))
+            )
             continue
         if key_of is None:  # it is the first new instance
             if overwrite and schema.constraints:
@@ -146,7 +149,7 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
     blind: dict[int, list[Change]] = {}
     conditional: list[Change] = []
     for change in changes:
-        if change.overwrite or is_unconditional(change):
+        if is_unconditional(change):
             blind.setdefault(id(change.mapper.database.transport), []).append(change)
         else:
             conditional.append(change)
@@ -178,6 +181,8 @@ def _groups_of(changes: Sequence[Change]) -> tuple[tuple[Change, ...], ...]:
             if writer != number:
                 leader, other_leader = leader_of(writer), leader_of(number)
                 leaders[max(leader, other_leader)] = min(leader, other_leader)
+    if not first_writers:
+        return tuple([(change,) for change in changes])
     groups: dict[int, list[Change]] = {}
     for number, change in enumerate(changes):
         groups.setdefault(leader_of(number), []).append(change)
@@ -191,14 +196,12 @@ def is_unconditional(change: Change) -> bool:
     """
     if change.overwrite:
         return True
-    schema = change.subject.schema
-    if not is_empty(change.condition):
+    schema, is_delete = change.subject.schema, isinstance(change, DeleteChange)
+    if not (is_delete or type(change) is CreateChange) or not is_empty(change.condition):
         return False
-    if isinstance(change, DeleteChange):
+    if is_delete:
         return not (schema.constraints or schema.version_field)
-    return type(change) is CreateChange and has_generated_key(
-        schema, state_of(change.instance), change.subject.identity.values
-    )
+    return has_generated_key(schema, state_of(change.instance), change.subject.identity.values)
 
 
 # --- carrying out ---------------------------------------------------------------------------------------

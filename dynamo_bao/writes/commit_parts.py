@@ -42,8 +42,10 @@ class CommitOutcome:
     def add(self, other: CommitOutcome) -> None:
         """Adds the outcome of other changes."""
         self.stored.update(other.stored)
-        self.failed.update(other.failed)
-        self.unknown.update(other.unknown)
+        if other.failed:
+            self.failed.update(other.failed)
+        if other.unknown:
+            self.unknown.update(other.unknown)
 
     def figures(self, changes: Iterable[Change], joined_changes: Iterable[Change] = ()) -> CommitFigures:
         """The outcome by instance. Changes without an outcome count as not written.

@@ -51,11 +51,14 @@ def combine(changes_by_item: dict[object, Change], change: Change) -> None:
     Raises:
         BaoError: as `merged` raises it. The mapping stays as it was.
     """
-    earlier = changes_by_item.get(change.item_ref)
-    combined_change = change if earlier is None else merged(earlier, change)
-    changes_by_item.pop(change.item_ref, None)
+    item_ref = change.item_ref
+    if item_ref not in changes_by_item:
+        changes_by_item[item_ref] = change
+        return
+    combined_change = merged(changes_by_item[item_ref], change)
+    del changes_by_item[item_ref]
     if combined_change is not None:
-        changes_by_item[change.item_ref] = combined_change
+        changes_by_item[item_ref] = combined_change
 
 
 def merged(first: Change, second: Change) -> Change | None:

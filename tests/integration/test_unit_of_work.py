@@ -7,6 +7,7 @@ import json
 import logging
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from itertools import permutations
 from typing import Any, ClassVar
 
@@ -33,7 +34,6 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.dynamodb.transport.factory import embedded_transport
-from dynamo_bao.models.registry import repository_of
 from dynamo_bao.testing import FaultInjectingTransport, damaged, refused_connection, throttled, unprocessed
 from dynamo_bao.writes.bulk_insert import BulkInsert
 from tests.support import models
@@ -662,18 +662,15 @@ def test_only_new_objects_of_one_table_are_a_bulk_insert(embedded: Manager) -> N
     with run_with_batch_context() as session:
         posts, stored = [Post(title=f"{number}") for number in range(3)], Org.find("stored")
         org = Org(org_id="new", name="x")
-        added = repository_of(Post)._pending_writes(session, posts)
-        overwriting = repository_of(Org)._pending_writes(session, [org], overwrite=True)
+        pending_writes = partial(session._persister.pending_writes, session)
+        added, overwriting = pending_writes(posts), pending_writes([org], overwrite=True)
         bulk = BulkInsert.of(session, [*added, *overwriting])
         assert bulk is not None
         assert [key.pk for key in bulk.keys] == [*(f"p#{post.post_id}" for post in posts), "o#new"]
         assert [json.loads(item)["_pk"] for item in bulk.items] == [{"S": key.pk} for key in bulk.keys]
         stored.name = "y"
         for other in (stored, Org(org_id="own", name="x")):
-            assert (
-                BulkInsert.of(session, [*added, *repository_of(Org)._pending_writes(session, [other])])
-                is None
-            )
+            assert BulkInsert.of(session, [*added, *pending_writes([other])]) is None
 
 
 def test_what_was_put_without_looking_is_as_any_other_object(manager: Manager, wire: Wire) -> None:
