@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Collection, Hashable, Iterable
 from typing import Any, TypeVar
 
+from dynamo_bao.dynamodb.items import key_texts_of
+from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.transport.messages import Reply
 from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.records import Factory, define, field
@@ -35,12 +37,15 @@ class Touched(NamedTuple):
         partitions: the partitions of the item before and after the write.
         indexes: the indexes whose earlier partition of the item is unknown.
         comes_or_goes: whether the item was created or deleted.
+        item: the key of an item that results of other partitions may show too, because they are older than another
+            program's write; None if no result can.
     """
 
     model: ModelSpot
     partitions: Collection[Partition]
     indexes: Collection[str]
     comes_or_goes: bool
+    item: Key | None = None
 
 
 class Prefetch(NamedTuple):
@@ -73,6 +78,9 @@ class RememberedQuery:
     is_current: bool = True
     prefetch: Prefetch | None = None
     _result: weakref.ref[Any] | None = field(default=None, init=False)
+    _keys: set[tuple[str, str]] = field(default=Factory(set), init=False)
+    _pages_with_keys: int = field(default=0, init=False)
+    _has_other_rows: bool = field(default=False, init=False)
 
     @property
     def key(self) -> tuple[Hashable, Partition]:
@@ -87,6 +95,31 @@ class RememberedQuery:
     @result.setter
     def result(self, result: Any) -> None:
         self._result = weakref.ref(result)
+
+    def add_reply(self, reply: Reply) -> None:
+        """Caches the reply with the next page."""
+        self._has_other_rows = False
+        self.replies.append(reply)
+
+    def drop_replies(self) -> None:
+        """Drops the cached replies. The result object keeps its rows."""
+        self._has_other_rows = self._has_other_rows or bool(self.replies)
+        self.replies, self.rows = [], 0
+        self._keys, self._pages_with_keys = set(), 0
+
+    def may_show(self, item: Key) -> bool:
+        """Whether an item can be in the result: it is in a cached reply, or there are rows that are not cached."""
+        if self._pages_with_keys < len(self.replies):
+            self._note_keys()
+        return self._has_other_rows or item in self._keys
+
+    def _note_keys(self) -> None:
+        for reply in self.replies[self._pages_with_keys :]:
+            if "Items" in reply.parsed:
+                self._keys.update(map(key_texts_of, reply.parsed["Items"]))
+            else:  # it only counts
+                self._has_other_rows = True
+        self._pages_with_keys = len(self.replies)
 
 
 Spot = TypeVar("Spot", bound=Hashable)
@@ -142,7 +175,7 @@ class Partitions:
         if not query.is_current:
             return
         rows = len(reply.parsed.get("Items", ())) or 1
-        query.replies.append(reply)
+        query.add_reply(reply)
         query.rows += rows
         self._rows += rows
         max_rows = MAX_ROWS if self._max_rows is None else self._max_rows
@@ -156,7 +189,7 @@ class Partitions:
 
         Result objects that were used stay as they are. Others forget what was fetched for them.
         """
-        model, partitions, indexes, comes_or_goes = touched
+        model, partitions, indexes, comes_or_goes, item = touched
         queries_by_partition = self._by_partition.get(model, {})
         query_groups = [queries_by_partition.get(partition, {}) for partition in partitions]
         if indexes:
@@ -166,6 +199,9 @@ class Partitions:
         if comes_or_goes:
             query_groups.append(self._by_target.get(model, {}))
         queries = [query for queries in query_groups for query in queries.values()]
+        if item is not None:
+            for others in queries_by_partition.values():
+                queries += [query for query in others.values() if query.may_show(item)]
         self._forget(queries)
         _drop_unused(queries, "a write dropped results that were fetched in advance and not used yet")
 
@@ -200,7 +236,7 @@ class Partitions:
 
     def _drop_rows(self, query: RememberedQuery) -> None:
         self._rows -= query.rows
-        query.replies, query.rows = [], 0
+        query.drop_replies()
 
     def _evict_one(self) -> None:
         for query in list(self.queries.values())[:EVICTION_CANDIDATES]:

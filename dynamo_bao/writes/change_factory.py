@@ -582,7 +582,7 @@ def write_or_collect(change: Change) -> Any:
         change.session._ownership.require_seen_transaction()
     write = write_of(change)
     try:
-        stored = write.run(change.stored_item)
+        stored = change.returned = write.run(change.stored_item)
     except BaoError as error:
         translated = change.translate_error(error)
         if translated is error:

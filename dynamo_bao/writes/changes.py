@@ -9,6 +9,7 @@ import copy
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import same_stored
@@ -67,6 +68,7 @@ from dynamo_bao.writes.effects import (
     merge_plan,
 )
 from dynamo_bao.writes.executor import VERSIONS
+from dynamo_bao.writes.invalidation import invalidate
 from dynamo_bao.writes.plans import (
     RELATIVE_KINDS,
     ItemRef,
@@ -88,12 +90,15 @@ class Change:
         stored_item: the item as it was read, or None if it was not.
         assumed: stored values that must not have changed.
         transaction: what collects the change instead of writing it now; None outside a transaction.
+        changes: by field name, what it changes in a stored item; see the classes that do.
         after_hooks: called with the result after the write.
         overwrite: whether it may replace a stored item without a condition.
         creates_or_deletes: whether it creates or deletes the item.
         replanned: whether the stored item was not the assumed one, so that the change was planned again.
         takes_row: whether `apply_result` also accepts the stored item as a row.
         first_plan: the plan for `stored_item`, if it was made before the change is carried out.
+        returned: the item that DynamoDB returned for the write: after an update what is stored now, after a delete what
+            was; None if it returned none.
         result: the return value of the operation, if a transaction carries it out later.
         table_key: the table and the key of the item.
         item_ref: the same with the client, as the same table may also be in another region.
@@ -103,12 +108,15 @@ class Change:
     stored_item: StoredItem | None = None
     assumed: Assumed = NOTHING_ASSUMED
     transaction: Collecting | None = None
+    changes: Mapping[str, object] = MappingProxyType({})
     after_hooks: tuple[Callable[[Any], object], ...] = ()
     overwrite: bool = False
     creates_or_deletes: bool = False
     replanned: bool = False
     takes_row: bool = False
     first_plan: WritePlan | None = None
+    returned: ReplyItem | None = None
+    _expected: Item | None = None
 
     def __init__(
         self,
@@ -150,18 +158,30 @@ class Change:
         return None
 
     def touched(self) -> Touched:
-        """The partitions that the write may have changed."""
-        schema, identity = self.subject.schema, self.subject.identity
-        partitions: set[tuple[str | None, str]] = {(None, identity.key.pk)}
+        """The results of queries that the write may have changed.
+
+        If the item leaves a partition, or if it is not where the instance has it, these are also results that show it
+        where only another program's write can have put it.
+        """
+        schema, key = self.subject.schema, self.subject.identity.key
+        partitions: set[tuple[str | None, str]] = {(None, key.pk)}
         unknown: list[str] = []
+        leaves, returned = self.creates_or_deletes, None
+        if self.returned is not None and self.returned is not self._expected:
+            returned = as_dict_item(self.returned)
         for index in schema.indexes.values():
             texts = None if self.replanned else self._partitions_of(index)
             if texts is None:
                 unknown.append(index.id)
-            else:
-                partitions.update((index.id, text) for text in texts)
+                continue
+            partitions.update((index.id, text) for text in texts)
+            leaves = leaves or index.partition.name in self.changes
+            if returned is not None:
+                returned_texts = self._partitions_in(returned, index)
+                partitions.update((index.id, text) for text in returned_texts)
+                leaves = leaves or set(texts) != set(returned_texts)
         model = self.mapper.database.table_name, schema.prefix
-        return Touched(model, partitions, unknown, self.creates_or_deletes)
+        return Touched(model, partitions, unknown, self.creates_or_deletes, key if leaves else None)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         """The partitions of an index with the item before or after the change; None if they are unknown."""
@@ -172,9 +192,11 @@ class Change:
 
         After a write of a transaction, the item in memory has new fields beside old index keys. Both count then.
         """
-        if self.stored_item is None:
-            return None
-        item, field = self.stored_item.item, index.partition.field
+        return None if self.stored_item is None else self._partitions_in(self.stored_item.item, index)
+
+    def _partitions_in(self, item: Item, index: IndexSchema) -> Collection[str]:
+        """The partition of an index with an item, if any: by its index key, and by its field."""
+        field = index.partition.field
         if field is None:  # one partition, which a change of the sort key may bring the item into
             return [index.pk_text(self.subject.tenant, index.partition.text({}) or "")]
         partitions = [item[index.pk_name]["S"]] if index.pk_name in item else []
@@ -208,9 +230,17 @@ class Change:
         """The error to raise for an error of the write."""
         return error
 
+    def _note_missing(self) -> None:
+        """Has sessions ask again for results that lead to the item, which another program has deleted."""
+        self.creates_or_deletes = True
+        invalidate(self.session, (self,))
+
     def _evict_missing(self, error: BaoError) -> None:
         """Makes the session forget its instance, if the error of the write shows that the item is not stored."""
-        if isinstance(error, ItemNotFoundError) and self.session is not None:
+        if not isinstance(error, ItemNotFoundError):
+            return
+        self._note_missing()
+        if self.session is not None:
             self.session._instances.evict(self.mapper, self.subject.identity)
 
     def run_after_hooks(self, result: object) -> None:
@@ -340,7 +370,6 @@ class SaveChange(Change):
 
     unsaved: Collection[str] = ()
     is_plain: bool = False
-    _expected: Item | None = None
 
     def __init__(
         self,
@@ -367,6 +396,7 @@ class SaveChange(Change):
 
     def translate_error(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError):
+            self._note_missing()
             mark_missing(self.instance)
         elif isinstance(error, WriteOutcomeUnknownError):
             state_of(self.instance).unknown_outcome = error

@@ -503,7 +503,8 @@ class _GroupWrite:
         if len(changes) == 1:
             write = self._single_write
             try:
-                self._outcome.stored = {changes[0]: write.run(changes[0].stored_item)}
+                changes[0].returned = write.run(changes[0].stored_item)
+                self._outcome.stored = {changes[0]: changes[0].returned}
             except BaseException as error:
                 note_doubt(changes[0], write, error)
                 raise

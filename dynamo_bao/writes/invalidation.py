@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from dynamo_bao.session.bindings import SESSION, bound_values, chain, top_link
+from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Session
-from dynamo_bao.writes.changes import Change
+
+
+class Write(Protocol):
+    """A write of one item."""
+
+    def touched(self) -> Touched:
+        """The results of queries that it may have changed."""
+        ...
 
 
 def sessions_to_tell(session: Session | None) -> Sequence[Session]:
@@ -22,7 +31,7 @@ def sessions_to_tell(session: Session | None) -> Sequence[Session]:
     return [listening_session for listening_session in sessions if listening_session._partitions.queries]
 
 
-def invalidate(session: Session | None, changes: Iterable[Change]) -> None:
+def invalidate(session: Session | None, writes: Iterable[Write]) -> None:
     """Has sessions ask again for what some writes can have changed, whatever became of the writes.
 
     Args:
@@ -31,10 +40,10 @@ def invalidate(session: Session | None, changes: Iterable[Change]) -> None:
     sessions = sessions_to_tell(session)
     if not sessions:
         return
-    for change in changes:
-        touched_partitions = change.touched()
+    for write in writes:
+        touched = write.touched()
         for listening_session in sessions:
-            listening_session._partitions.touch(touched_partitions)
+            listening_session._partitions.touch(touched)
 
 
 @contextmanager
