@@ -6,6 +6,7 @@ Inside a session the first page waits too: the first look at one result fetches 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import chain, islice
 from typing import Any, Generic, TypeVar, Unpack, overload
 
@@ -21,12 +22,13 @@ from dynamo_bao.reads.eager_loading import load_pages
 from dynamo_bao.reads.list_answers import ListAnswer
 from dynamo_bao.reads.prefetch import is_shared, peer_queries, register_parents
 from dynamo_bao.reads.query import Query, QueryOptions
+from dynamo_bao.runtime.process import ForkSafeLock
 from dynamo_bao.session.hydration import InvalidRow, LoadedRow, reached
 from dynamo_bao.session.partitions import Prefetch, RememberedQuery
 from dynamo_bao.session.peers import remember_items
 from dynamo_bao.session.query_kinds import PrefetchFigures, QueryKind
 from dynamo_bao.session.requests import send
-from dynamo_bao.session.scope import operation_in
+from dynamo_bao.session.scope import UNSHARED, operation_in
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance
 
@@ -46,6 +48,8 @@ class QueryResult(ListAnswer, Generic[M]):
         ...     print(post.title)
     """
 
+    _lock: ForkSafeLock | None = None
+
     def __init__(
         self,
         query: Query,
@@ -61,7 +65,7 @@ class QueryResult(ListAnswer, Generic[M]):
         self._reset()
         self._is_pending = query.session is not None or relation is not None
         if not self._is_pending:
-            self._fetch()
+            self._fetch_page()
         elif query.session is not None and self._may_run_with_others(query.session):
             query.session._loader.queries.add(self)
 
@@ -141,7 +145,7 @@ class QueryResult(ListAnswer, Generic[M]):
         if session is not None and session is self._query.session and self._cached_reply() is None:
             self._fetch_with_others(session)
         else:
-            self._fetch()
+            self._fetch(len(self._page_ends))
 
     def _fetch_with_others(self, session: Session) -> None:
         """Fetches the first page in one round with all pending queries, and with those of peers."""
@@ -174,11 +178,23 @@ class QueryResult(ListAnswer, Generic[M]):
         session.stats.prefetched += 1
         session.stats.prefetched_unused += 1
 
-    def _fetch(self) -> None:
-        """Fetches the next page, and marks the end after the last one."""
-        with operation_in(self._query.session):
-            if not self._is_done:  # else another thread has fetched it
+    def _fetch(self, page: int) -> None:
+        """Fetches a page, unless another thread has fetched it meanwhile.
+
+        Args:
+            page: the number of pages before it.
+        """
+        with operation_in(self._query.session), self._turn():
+            if len(self._page_ends) == page and not self._is_done:
                 self._fetch_page()
+
+    def _turn(self) -> AbstractContextManager[None]:
+        """A block that one thread at a time runs. An open context is used by one at a time anyway."""
+        session = self._query.session
+        if session is not None and session.is_open:
+            return UNSHARED
+        lock: ForkSafeLock | None = self._lock
+        return vars(self).setdefault("_lock", ForkSafeLock()) if lock is None else lock
 
     def _fetch_page(self) -> None:
         session = self._query.session_now()
@@ -315,8 +331,9 @@ class QueryResult(ListAnswer, Generic[M]):
         """Adds the instances of the received page, and moves to the next page."""
         assert self._reply is not None
         body, rows, limit = self._reply.parsed, self._rows_wanted(), self._query.limit
-        self._items += page
+        # In an order in which other threads can read it.
         self._has_invalid_rows = self._has_invalid_rows or InvalidRow in map(type, page)
+        self._items += page
         self._page_ends.append(len(self._items))
         if len(self._page_ends) == 1 and self._kind is not None:
             self._kind.note_answer(self._reply, "Limit" in self._query.parameters)
@@ -379,6 +396,7 @@ class QueryResult(ListAnswer, Generic[M]):
         self._begin()
         start = number = 0
         while True:
+            page_count, is_done = len(self._page_ends), self._is_done
             while number < len(self._page_ends):
                 page, start = self._items[start : self._page_ends[number]], self._page_ends[number]
                 number += 1
@@ -388,9 +406,9 @@ class QueryResult(ListAnswer, Generic[M]):
                 if page:
                     yield page
                 yield from invalid
-            if self._is_done:
+            if is_done:
                 return
-            self._fetch()
+            self._fetch(page_count)
 
     def all(self) -> list[M]:
         """Fetches all matches.
@@ -410,7 +428,7 @@ class QueryResult(ListAnswer, Generic[M]):
     def _fetch_all(self) -> None:
         self._begin()
         while not self._is_done:
-            self._fetch()
+            self._fetch(len(self._page_ends))
 
     @property
     def items(self) -> list[M]:
@@ -492,13 +510,14 @@ class QueryResult(ListAnswer, Generic[M]):
         self._begin()
         position = 0
         while True:
+            page_count, is_done = len(self._page_ends), self._is_done
             while position < len(self._items):
                 chunk = self._items[position:]
                 position += len(chunk)
                 yield chunk
-            if self._is_done:
+            if is_done:
                 return
-            self._fetch()
+            self._fetch(page_count)
 
     def __len__(self) -> int:
         self._fetch_all()
@@ -518,7 +537,7 @@ class QueryResult(ListAnswer, Generic[M]):
         count = _count_for(index)
         self._begin()
         while not self._is_done and (count is None or len(self._items) < count):
-            self._fetch()
+            self._fetch(len(self._page_ends))
         matches: Any = self._items[index]
         return list(map(reached, matches)) if isinstance(index, slice) else reached(matches)
 
