@@ -27,6 +27,7 @@ from dynamo_bao.reads.get_item import get_instance, get_into, get_items
 from dynamo_bao.runtime.records import field, frozen
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
+from dynamo_bao.session.loader import require_explicit
 from dynamo_bao.session.peers import forget_items, remember_items, remembered_items
 from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of, session_for_instance
 from dynamo_bao.session.session import Session
@@ -330,6 +331,8 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         if session is not None and session is state.session:
             session._loader.load(instance)
         else:
+            if session is not None and state.origin is not None:
+                require_explicit(state.origin, session.settings)
             get_into(instance, session, consistent=state.wants_consistent)
 
     # --- queries ---------------------------------------------------------------------------------
@@ -630,8 +633,8 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         repository, shape, options = self._to_many(relation)
         query = read_side.Query.of(repository, shape, instance, through=instance, **options)
         result = read_side.result_of(query, relation)
-        if earlier_result is not None:
-            result._is_explicit = True
+        if earlier_result is not None and earlier_result._query.session is query.session:
+            result._is_explicit = True  # what was loaded explicitly stays so after a write
         return result
 
     def _announced_items(self, instance: Instance, name: str, session: Session) -> read_side.QueryResult[Any]:

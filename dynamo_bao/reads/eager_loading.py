@@ -147,8 +147,10 @@ def _targets_of(load: EagerLoad, field: str, session: Session) -> list[Instance]
 
 def _target(instance: Instance, field: str, session: Session, weakly: bool) -> Any:
     cached = remembered_related(instance, field)
-    if cached is not None and state_of(cached).status not in (Status.PENDING, Status.FAILED):
-        return cached
+    if cached is not None:
+        state = state_of(cached)
+        if state.session is session and state.status not in (Status.PENDING, Status.FAILED):
+            return cached
     mapper = state_of(instance).mapper
     assert mapper is not None
     try:

@@ -236,12 +236,13 @@ class QueryResult(ListAnswer, Generic[M]):
             LazyLoadError: if the result of a relation would be fetched, and the context refuses implicit loads.
         """
         session, relation = self._query.session, self._relation
-        if session is not None and session.is_open:
-            if self._remembered is not None and not self._remembered.is_current:
-                self._forget_unused()
-                self._remember_anew()
-            if session.settings.fetch == "raise" and not self._is_explicit:
-                self._require_fetched()
+        is_open = session is not None and session.is_open
+        if is_open and self._remembered is not None and not self._remembered.is_current:
+            self._forget_unused()
+            self._remember_anew()
+        if relation is not None and not self._is_explicit:
+            self._require_fetched(relation)
+        if session is not None and is_open:
             self._note_use_of_kind(session)
         self._is_used = True
         parent = self._query.parent_now()
@@ -270,9 +271,11 @@ class QueryResult(ListAnswer, Generic[M]):
         if self._remembered.result is None:
             self._remembered.result = self
 
-    def _require_fetched(self) -> None:
-        relation = self._relation
-        if relation is None or not self._is_pending or self._cached_reply() is not None:
+    def _require_fetched(self, relation: HasManyDeclaration) -> None:
+        if not self._is_pending or self._cached_reply() is not None:
+            return
+        session = self._query.session_now()
+        if session is None or session.settings.fetch != "raise":
             return
         raise LazyLoadError(
             f"{relation.owner}.{relation.name} is not loaded, and the context was opened with fetch='raise', which "

@@ -48,8 +48,7 @@ class Loader:
         if state.status is not Status.PENDING:
             return
         if state.origin is not None:
-            if self._settings.fetch == "raise":
-                raise _implicit_load(state.origin)
+            require_explicit(state.origin, self._settings)
             if self._settings.fetch == "peers":
                 round_kind = self.register_peers(state.origin, instance)
         self._instances.lookups.add(key_of(instance), instance)
@@ -146,9 +145,17 @@ def _targets(group: PeerGroup, field: str) -> Iterator[RelationTarget]:
             yield target
 
 
-def _implicit_load(origin: RelationOrigin) -> LazyLoadError:
+def require_explicit(origin: RelationOrigin, settings: SessionSettings) -> None:
+    """Raises `LazyLoadError` if a context refuses to load what a relation leads to.
+
+    Args:
+        origin: the relation.
+        settings: the options of the context.
+    """
+    if settings.fetch != "raise":
+        return
     names = f"[{origin.field!r}]"
-    return LazyLoadError(
+    raise LazyLoadError(
         f"{origin.model}.{origin.field} is not loaded, and the context was opened with fetch='raise', which refuses "
         f"implicit loads. Load it first: load_related_data({names}), or load_related={names} of the query.",
         model=origin.model,
