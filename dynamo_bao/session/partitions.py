@@ -200,8 +200,8 @@ class Partitions:
             query_groups.append(self._by_target.get(model, {}))
         queries = [query for queries in query_groups for query in queries.values()]
         if item is not None:
-            for others in queries_by_partition.values():
-                queries += [query for query in others.values() if query.may_show(item)]
+            for partition_queries in queries_by_partition.values():
+                queries += [query for query in partition_queries.values() if query.may_show(item)]
         self._forget(queries)
         _drop_unused(queries, "a write dropped results that were fetched in advance and not used yet")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -68,7 +67,7 @@ from dynamo_bao.writes.effects import (
     merge_plan,
 )
 from dynamo_bao.writes.executor import VERSIONS
-from dynamo_bao.writes.invalidation import invalidate
+from dynamo_bao.writes.invalidation import invalidate, partitions_after, partitions_of
 from dynamo_bao.writes.plans import (
     RELATIVE_KINDS,
     ItemRef,
@@ -177,7 +176,7 @@ class Change:
             partitions.update((index.id, text) for text in texts)
             leaves = leaves or index.partition.name in self.changes
             if returned is not None:
-                returned_texts = self._partitions_in(returned, index)
+                returned_texts = partitions_of(self.subject, index, returned)
                 partitions.update((index.id, text) for text in returned_texts)
                 leaves = leaves or set(texts) != set(returned_texts)
         model = self.mapper.database.table_name, schema.prefix
@@ -192,20 +191,7 @@ class Change:
 
         After a write of a transaction, the item in memory has new fields beside old index keys. Both count then.
         """
-        return None if self.stored_item is None else self._partitions_in(self.stored_item.item, index)
-
-    def _partitions_in(self, item: Item, index: IndexSchema) -> Collection[str]:
-        """The partition of an index with an item, if any: by its index key, and by its field."""
-        field = index.partition.field
-        if field is None:  # one partition, which a change of the sort key may bring the item into
-            return [index.pk_text(self.subject.tenant, index.partition.text({}) or "")]
-        partitions = [item[index.pk_name]["S"]] if index.pk_name in item else []
-        attribute = item.get(field.attribute)
-        if attribute is not None:
-            with suppress(Exception):  # a value that the field cannot read is in no partition
-                text = index.partition.to_text(field.from_dynamo(attribute))
-                partitions.append(index.pk_text(self.subject.tenant, text))
-        return partitions
+        return None if self.stored_item is None else partitions_of(self.subject, index, self.stored_item.item)
 
     def apply_result(self, stored: ReplyItem | None) -> Any:
         """Updates the instances in memory to the stored item, and returns the instance for the caller."""
@@ -392,7 +378,7 @@ class SaveChange(Change):
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         before = None if self.reindex else self._partitions_before(index)
-        return _partitions_after(self.subject, index, self.changes, before)
+        return partitions_after(self.subject, index, self.changes, before)
 
     def translate_error(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError):
@@ -498,7 +484,7 @@ class UpdateChange(Change):
         return plan_update(self.subject, self.changes, stored_item, self.condition, self.assumed)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
-        return _partitions_after(self.subject, index, self.changes, self._partitions_before(index))
+        return partitions_after(self.subject, index, self.changes, self._partitions_before(index))
 
     def translate_error(self, error: BaoError) -> BaoError:
         self._evict_missing(error)
@@ -586,20 +572,6 @@ class ConditionCheck(Change):
 
     def apply_locally(self) -> Any:
         return self.instance
-
-
-def _partitions_after(
-    subject: ItemRef, index: IndexSchema, changes: Mapping[str, object], before: Collection[str] | None
-) -> Collection[str] | None:
-    """The partitions of an index with an item: those in `before`, and the one after changes; None if unknown."""
-    name = index.partition.name
-    if before is None or name not in changes:
-        return before
-    value = changes[name]
-    if type(value) in RELATIVE_KINDS:
-        return None
-    text = index.partition.text({name: value})
-    return before if text is None else (*before, index.pk_text(subject.tenant, text))
 
 
 # --- functions for several kinds of changes --------------------------------------------------------------

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
+from dynamo_bao.dynamodb.service import Item
+from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.session.bindings import SESSION, bound_values, chain, top_link
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Session
+from dynamo_bao.writes.plans import RELATIVE_KINDS, ItemRef
 
 
 class Write(Protocol):
@@ -54,3 +57,34 @@ def all_invalidated() -> Iterator[None]:
     finally:
         for listening_session in sessions_to_tell(None):
             listening_session._partitions.clear()
+
+
+# --- partitions ----------------------------------------------------------------------------------------------
+
+
+def partitions_of(subject: ItemRef, index: IndexSchema, item: Item) -> Collection[str]:
+    """The partition of an index with an item, if any: by its index key, and by its field."""
+    field = index.partition.field
+    if field is None:  # one partition, which a change of the sort key may bring the item into
+        return [index.pk_text(subject.tenant, index.partition.text({}) or "")]
+    partitions = [item[index.pk_name]["S"]] if index.pk_name in item else []
+    attribute = item.get(field.attribute)
+    if attribute is not None:
+        with suppress(Exception):  # a value that the field cannot read is in no partition
+            text = index.partition.to_text(field.from_dynamo(attribute))
+            partitions.append(index.pk_text(subject.tenant, text))
+    return partitions
+
+
+def partitions_after(
+    subject: ItemRef, index: IndexSchema, changes: Mapping[str, object], before: Collection[str] | None
+) -> Collection[str] | None:
+    """The partitions of an index with an item: those in `before`, and the one after changes; None if unknown."""
+    name = index.partition.name
+    if before is None or name not in changes:
+        return before
+    value = changes[name]
+    if type(value) in RELATIVE_KINDS:
+        return None
+    text = index.partition.text({name: value})
+    return before if text is None else (*before, index.pk_text(subject.tenant, text))
