@@ -237,9 +237,11 @@ class QueryResult(ListAnswer, Generic[M]):
         """
         session, relation = self._query.session, self._relation
         is_open = session is not None and session.is_open
-        if is_open and self._remembered is not None and not self._remembered.is_current:
-            self._forget_unused()
-            self._remember_anew()
+        if session is not None and is_open:
+            session._partitions.hear()
+            if self._remembered is not None and not self._remembered.is_current:
+                self._forget_unused()
+                self._remember_anew()
         if relation is not None and not self._is_explicit:
             self._require_fetched(relation)
         if session is not None and is_open:
@@ -256,6 +258,7 @@ class QueryResult(ListAnswer, Generic[M]):
 
     def _is_current_in(self, session: Session) -> bool:
         """Whether the same query in a session has this result."""
+        session._partitions.hear()
         remembered = self._remembered
         return self._query.session is session and remembered is not None and remembered.is_current
 

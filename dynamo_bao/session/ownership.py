@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import weakref
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from dynamo_bao.errors import ConcurrencyError
 from dynamo_bao.runtime.records import Factory, define
@@ -48,6 +49,7 @@ class SessionOwnership:
         flushing: a weak reference to the block of the running round; None between rounds.
         tenant: the tenant that the session was opened under; `Session.activate` binds it too.
         manager: the manager that was active when the session was opened; `Session.activate` binds it too.
+        outer: the link of the session around it, if its owner has opened it inside one.
     """
 
     owner: ExecutionContext | None = None
@@ -55,6 +57,7 @@ class SessionOwnership:
     flushing: weakref.ref[Flushing] | None = None
     tenant: str | None = None
     manager: object = None
+    outer: Link | None = None
     _lent: weakref.ref[Entry] | None = None
     _lender: ExecutionContext | None = None
     _transactions: list[weakref.ref[Entry]] = Factory(list)
@@ -82,7 +85,7 @@ class SessionOwnership:
             entry: the entry of the block that opens the session.
         """
         link = entry.bind(SESSION, session)
-        self.owner = link.owner
+        self.owner, self.outer = link.owner, link.session
         if link.parent is not None:
             self.manager = innermost_value(MANAGER)
         return link
@@ -111,6 +114,21 @@ class SessionOwnership:
         """Returns a session that was lent to `entry` to its owner."""
         if self._lent is not None and self._lent() is entry:
             self.owner, self._lent = self._lender, None
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether the session was handed over to other code."""
+        return self._lent is not None
+
+    def lender_sessions(self) -> list[Any]:
+        """The sessions around a session that was handed over. Only the code that has lent it sees them."""
+        sessions: list[Any] = []
+        link, lender = self.outer if self.is_lent else None, self._lender
+        while link is not None and lender is not None:
+            if link.is_seen_by(lender):
+                sessions.append(link.value)
+            link = link.session
+        return sessions
 
     def _reclaim_if_ended(self) -> None:
         """Takes the session back from code that was aborted before it could return it."""

@@ -6,7 +6,9 @@ Queries register their partitions here, and writes report the partitions they ma
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection, Hashable, Iterable
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 from dynamo_bao.dynamodb.items import key_texts_of
@@ -146,6 +148,7 @@ class Partitions:
     queries: dict[Hashable, RememberedQuery] = Factory(dict)
     _by_partition: dict[ModelSpot, dict[Partition, dict[Hashable, RememberedQuery]]] = Factory(dict)
     _by_target: dict[ModelSpot, dict[Hashable, RememberedQuery]] = Factory(dict)
+    _reports: deque[Callable[[], object]] = Factory(deque)
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -158,6 +161,8 @@ class Partitions:
         targets: ModelSpot | None,
     ) -> RememberedQuery:
         """The entry of a query, which becomes the latest one."""
+        if self._reports:
+            self.hear()
         key = (kind, partition)
         entry = self.queries.pop(key, None)
         if entry is None:
@@ -205,6 +210,15 @@ class Partitions:
         self._forget(queries)
         _drop_unused(queries, "a write dropped results that were fetched in advance and not used yet")
 
+    def report(self, reaction: Callable[[], object]) -> None:
+        """Reports a write by code that does not own the session. The owner reacts before its next look at a query."""
+        self._reports.append(reaction)
+
+    def hear(self) -> None:
+        """Reacts to the reported writes."""
+        while self._reports:
+            self._reports.popleft()()
+
     def clear(self) -> None:
         """Drops all queries. Result objects that were not used forget what was fetched for them."""
         queries = self.close()
@@ -244,6 +258,23 @@ class Partitions:
                 self._forget([query])
                 return
             self.queries[query.key] = self.queries.pop(query.key)  # moved to the end, to be tried again later
+
+
+class DistantPartitions:
+    """The partitions of a session that the running code does not own, as a listener to writes."""
+
+    __slots__ = ("_partitions",)
+
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
+
+    def touch(self, touched: Touched) -> None:
+        """Has the owner drop the queries whose results a write may have changed."""
+        self._partitions.report(partial(self._partitions.touch, touched))
+
+    def clear(self) -> None:
+        """Has the owner drop all queries."""
+        self._partitions.report(self._partitions.clear)
 
 
 def _drop_unused(queries: Iterable[RememberedQuery], obstacle: str) -> None:

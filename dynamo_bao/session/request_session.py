@@ -125,6 +125,10 @@ class _RequestPartitions(Partitions):
         """Drops the queries whose results a write may have changed, at the end of the running operation."""
         self._lock.do_at_rest(partial(super().touch, touched))
 
+    def report(self, reaction: Callable[[], object]) -> None:
+        """Reacts to a write of other code, at the end of the running operation."""
+        self._lock.do_at_rest(reaction)
+
 
 class RequestSession(Session):
     """A session that all code of one web request uses, in whichever thread or task it runs.

@@ -150,6 +150,7 @@ class Session:
 
     def _release(self) -> None:
         """Forgets everything, at the end of the session."""
+        self._ownership.outer = None
         self._loader.queries.clear()
         self._partitions.close()
         self._instances.close()

@@ -51,7 +51,7 @@ from dynamo_bao.writes.change_factory import note_doubt, write_through
 from dynamo_bao.writes.changes import Change, CreateChange, DeleteChange, SaveChange
 from dynamo_bao.writes.commit_parts import NO_ANSWER, NONE_YET, CommitOutcome, CommitParts, Conclude
 from dynamo_bao.writes.hooks import run_afterwards
-from dynamo_bao.writes.invalidation import invalidate, sessions_to_tell
+from dynamo_bao.writes.invalidation import invalidate, listeners
 from dynamo_bao.writes.merge import combined
 from dynamo_bao.writes.plans import ItemRef
 from dynamo_bao.writes.transact import run_transaction, translated_failure
@@ -220,7 +220,7 @@ def commit(session: Session, entries: Sequence[PendingWrite], changes_of: Prepar
         try:
             _commit_bulk(session, bulk)
         finally:
-            if sessions_to_tell(session):
+            if listeners(session):
                 invalidate(session, bulk.changes())
         return
     prepared_changes = changes_of(session, entries)

@@ -9,7 +9,7 @@ from typing import Protocol
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.session.bindings import SESSION, bound_values, chain, top_link
-from dynamo_bao.session.partitions import Touched
+from dynamo_bao.session.partitions import DistantPartitions, Partitions, Touched
 from dynamo_bao.session.session import Session
 from dynamo_bao.writes.plans import RELATIVE_KINDS, ItemRef
 
@@ -22,16 +22,26 @@ class Write(Protocol):
         ...
 
 
-def sessions_to_tell(session: Session | None) -> Sequence[Session]:
-    """The sessions that have fetched something by a query: the one of a write, and those around the running code."""
+def listeners(session: Session | None) -> Sequence[Partitions | DistantPartitions]:
+    """What sessions have fetched by queries: the session of a write, and those around the running code.
+
+    Around a session that was handed over to the running code are also those of the code that has lent it.
+    """
     top = chain.get() or top_link()
     link = top if top is None or top.kind is SESSION else top.session
     if link is None or (link.value is session and link.session is None):
-        return () if session is None or not session._partitions.queries else (session,)
+        if session is None:
+            return ()
+        if not session._ownership.is_lent:  # the usual case
+            return (session._partitions,) if session._partitions.queries else ()
     sessions: list[Session] = bound_values(SESSION)
     if session is not None and session not in sessions:
         sessions.append(session)
-    return [listening_session for listening_session in sessions if listening_session._partitions.queries]
+    distant_sessions = [outer for inner in sessions for outer in inner._ownership.lender_sessions()]
+    return [
+        *(member._partitions for member in sessions if member._partitions.queries),
+        *(DistantPartitions(member._partitions) for member in distant_sessions if member not in sessions),
+    ]
 
 
 def invalidate(session: Session | None, writes: Iterable[Write]) -> None:
@@ -40,13 +50,13 @@ def invalidate(session: Session | None, writes: Iterable[Write]) -> None:
     Args:
         session: the session of the writes.
     """
-    sessions = sessions_to_tell(session)
-    if not sessions:
+    listening = listeners(session)
+    if not listening:
         return
     for write in writes:
         touched = write.touched()
-        for listening_session in sessions:
-            listening_session._partitions.touch(touched)
+        for listener in listening:
+            listener.touch(touched)
 
 
 @contextmanager
@@ -55,8 +65,8 @@ def all_invalidated() -> Iterator[None]:
     try:
         yield
     finally:
-        for listening_session in sessions_to_tell(None):
-            listening_session._partitions.clear()
+        for listener in listeners(None):
+            listener.clear()
 
 
 # --- partitions ----------------------------------------------------------------------------------------------
