@@ -298,19 +298,23 @@ class Query:
         rows = instances_from_rows(mapper, tenant, items)
         if session is None:
             return rows
-        instances = [row if type(row) is InvalidRow else self._canonical(row, session) for row in rows]
-        return [instance for instance in instances if instance is not None]
+        if session._instances.has_deletions:
+            rows = [row for row in rows if not self._is_deleted(row, session)]
+        return [row if type(row) is InvalidRow else self._canonical(row, session) for row in rows]
 
-    def _canonical(self, instance: Instance, session: Session) -> Instance | None:
-        """The session's instance for a row, loaded from it if it is pending; None if the session deleted the item."""
+    def _is_deleted(self, row: LoadedRow, session: Session) -> bool:
+        """Whether the session deleted the item of a row."""
+        key = None if type(row) is InvalidRow else state_of(row).key
+        return key is not None and session._instances.has_deleted(self.mapper, key)
+
+    def _canonical(self, instance: Instance, session: Session) -> Instance:
+        """The session's instance for a row, loaded from it if it is pending."""
         row = state_of(instance)
         assert row.key is not None and row.raw_item is not None and not isinstance(row.raw_item, bytes)
         cached = session._instances.get(self.mapper, row.key)
         if cached is None:
             session._instances.track_weakly(instance)
             return instance
-        if session._instances.has_deleted(self.mapper, row.key):
-            return None
         state = state_of(cached)
         if state.status in (Status.PENDING, Status.MISSING) and not state.wants_consistent:
             hydrate(cached, row.raw_item)

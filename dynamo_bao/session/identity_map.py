@@ -111,6 +111,13 @@ class IdentityMap:
         self._order.pop(key, None)
         self._weak.pop(key, None)
 
+    def drop_if_held(self, key: ItemKey, instance: Instance) -> bool:
+        """Removes an instance if it is the one for `key`. Returns whether it was."""
+        is_held = self.get(key) is instance
+        if is_held:
+            self.drop(key)
+        return is_held
+
     def drop_instances(self, instances: Iterable[tuple[ItemKey | None, Instance]]) -> None:
         """Removes instances, even if their keys have changed since they were added.
 
@@ -119,9 +126,7 @@ class IdentityMap:
         """
         removed_ids: set[int] = set()
         for key, instance in instances:
-            if key is not None and self.get(key) is instance:
-                self.drop(key)
-            else:
+            if key is None or not self.drop_if_held(key, instance):
                 removed_ids.add(id(instance))
         for key, instance in self._strong_items() if removed_ids else ():
             if id(instance) in removed_ids:

@@ -122,13 +122,16 @@ class SessionInstances:
         return instances
 
     def _await(self, key: ItemKey, instance: Instance, consistent: bool, weakly: bool = False) -> Instance:
-        """Registers a new instance, which the next round loads."""
+        """Registers a new instance, which the next round loads. It is missing if this session deleted the item."""
         state_of(instance).wants_consistent = consistent
         if weakly:
             self._identity.add_weak(key, instance)
         else:
             self._identity.hold(key, instance)
-        self.lookups.add(key, instance)
+        if self._deleted and key in self._deleted:
+            mark_missing(instance, consistent=True)
+        else:
+            self.lookups.add(key, instance)
         return instance
 
     def _reuse(self, key: ItemKey, instance: Instance, consistent: bool) -> Instance:
@@ -263,8 +266,16 @@ class SessionInstances:
         self._identity.hold(key, missing_instance)
 
     def has_deleted(self, mapper: ModelMapper, key: Key) -> bool:
-        """Whether this session deleted the item of a key, and did not create it again."""
-        return (mapper, key) in self._deleted
+        """Whether this session deleted the item of a key, and has not created it again or read it since."""
+        if (mapper, key) not in self._deleted:
+            return False
+        instance = self.get(mapper, key)
+        return instance is None or state_of(instance).status is not Status.LOADED
+
+    @property
+    def has_deletions(self) -> bool:
+        """Whether `has_deleted` can be true for any key."""
+        return bool(self._deleted)
 
     def evict(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes the next find of a key read the item again. An instance that was missing is read again itself."""
@@ -276,8 +287,7 @@ class SessionInstances:
 
     def forget_former_key(self, mapper: ModelMapper, key: Key, instance: Instance) -> None:
         """Forgets that an instance, which has another key by now, was held for a key."""
-        if self._identity.get((mapper, key)) is instance:
-            self._identity.drop((mapper, key))
+        self._identity.drop_if_held((mapper, key), instance)
 
     def forget_deletion(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes the next find of a key read the item again, even if the session had deleted it."""
@@ -309,8 +319,7 @@ class SessionInstances:
         """Removes an instance, which belongs to no session from now on. The next find of its key is a new lookup."""
         key = key_of(instance)
         self.lookups.discard(key)
-        if self._identity.get(key) is instance:
-            self._identity.drop(key)
+        self._identity.drop_if_held(key, instance)
         state_of(instance).session = None
 
     def detach_all(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -70,7 +71,9 @@ class Player(Model, prefix="oe"):
 class Note(Model, prefix="of", iterable=True):
     note_id: str
     text: str = StringField(default="old")
+    kind: str | None = StringField(default=None)
     primary_key = PrimaryKey("note_id")
+    by_kind = Index("kind", "note_id", id="gsi1")
 
 
 MODELS = [Author, Article, Topic, Tagging, Player, Note]
@@ -303,6 +306,60 @@ def test_new_objects_can_be_withdrawn_one_by_one(table: Manager, most: int | Non
         assert not any(Article.find(f"{number}") for number in range(20))
         session.commit()
     assert not Article.find("3")
+
+
+# --- items that were deleted and created again -----------------------------------------------------------------
+
+
+def created_elsewhere() -> None:
+    with ThreadPoolExecutor(1) as pool:  # which has no context of this thread
+        pool.submit(Note.create, note_id="n", kind="k").result()
+
+
+def created_inside() -> None:
+    with run_with_batch_context():
+        Note.create(note_id="n", kind="k")
+
+
+def places_of_note() -> tuple[bool, int, int]:
+    """Whether the note is found, and how often it is in a list and in an iteration."""
+    return (
+        Note.find("n").exists(),
+        len(Note.by_kind.query("k", bypass_cache=True)),
+        sum(map(len, Note.iterate_all())),
+    )
+
+
+@pytest.mark.rule(12)
+@pytest.mark.parametrize("most", [None, 2])
+@pytest.mark.parametrize("created_again", [created_elsewhere, created_inside])
+def test_a_context_keeps_to_what_it_has_deleted(
+    table: Manager, most: int | None, created_again: Callable[[], None]
+) -> None:
+    """It shows the item nowhere, also if it holds few instances. After a refresh it shows it everywhere."""
+    Note.create(note_id="n", kind="k")
+    with run_with_batch_context(max_cached=most):
+        note = Note.find("n")
+        note.delete()
+        assert not any(Note.find(f"{number}").exists() for number in range(5))
+        created_again()
+        assert places_of_note() == places_of_note() == (False, 0, 0)
+        assert not any(Note.find(f"{number}").exists() for number in range(5))
+        assert places_of_note() == (False, 0, 0)
+        note.refresh()
+        assert places_of_note() == places_of_note() == (True, 1, 1)
+
+
+@pytest.mark.parametrize("most", [None, 2])
+def test_a_context_that_changes_an_item_which_it_had_deleted(table: Manager, most: int | None) -> None:
+    """The change shows that the item is there again, so it is found and in all lists."""
+    Note.create(note_id="n", kind="k")
+    with run_with_batch_context(max_cached=most):
+        Note.find("n").delete()
+        assert not any(Note.find(f"{number}").exists() for number in range(5))
+        created_elsewhere()
+        Note.update("n", text="new")
+        assert places_of_note() == places_of_note() == (True, 1, 1)
 
 
 # --- lists and pages ------------------------------------------------------------------------------------------
