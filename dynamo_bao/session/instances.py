@@ -169,9 +169,14 @@ class SessionInstances:
     def expire(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes a cached instance pending, because its item was written elsewhere; local changes prevent that."""
         instance = self.get(mapper, identity.key)
-        if instance is None or state_of(instance).status is Status.TRANSIENT:
+        if instance is not None:
+            self._expire(instance)
+
+    def _expire(self, instance: Instance) -> None:
+        status = state_of(instance).status
+        if status is Status.TRANSIENT:
             return
-        if state_of(instance).status is not Status.LOADED or not changed_names(instance):
+        if status is not Status.LOADED or not changed_names(instance):
             self.reload(instance, keep_changes=True)
 
     def get(self, mapper: ModelMapper, key: Key) -> Instance | None:
@@ -218,9 +223,14 @@ class SessionInstances:
         return cached is not None and state_of(cached).status is Status.TRANSIENT
 
     def hold_saved(self, instance: Instance) -> None:
-        """Holds a saved instance of this session strongly, and removes it from the pending lookups."""
-        self.lookups.discard(key_of(instance))
-        self.pin(instance)
+        """Holds a saved instance of this session strongly. If the session has another one for its key, that expires."""
+        key = key_of(instance)
+        self.lookups.discard(key)
+        cached = self._identity.get(key)
+        if cached is instance:
+            self._identity.hold(key, instance)
+        elif cached is not None:
+            self._expire(cached)
 
     def pin(self, instance: Instance) -> None:
         """Holds a changed instance of this session strongly."""

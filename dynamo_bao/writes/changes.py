@@ -462,9 +462,7 @@ class SaveChange(Change):
         state: State = instance_dict(self.instance)[STATE]
         if not self.is_plain and state.status is LOADED and any(map(is_uncertain, self.changes.values())):
             unload(self.instance, consistent=True, keep_changes=True)
-        session = self.session
-        if session is not None and state.session is not session:
-            session._instances.expire(self.mapper, self.subject.identity)
+        self._update_session()
 
 
 class UpdateChange(Change):

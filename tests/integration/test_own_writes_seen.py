@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -31,6 +30,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.dynamodb.transport.factory import embedded_transport
 from dynamo_bao.testing import FaultInjectingTransport, throttled, unprocessed
+from tests.support.other_program import elsewhere
 
 
 class Author(Model, prefix="oa"):
@@ -147,6 +147,39 @@ def test_items_that_an_update_has_missed_are_read_again_in_one_request(table: Ma
         authors = list(map(Author.find, keys))
         assert not any(authors)
         assert session.stats.batches == batches + 1
+
+
+def saved(session: Session, author: Author) -> None:
+    author.save()
+
+
+def committed(session: Session, author: Author) -> None:
+    session.add(author)
+    session.commit()
+
+
+def saved_in_transaction(session: Session, author: Author) -> None:
+    with transaction():
+        author.save()
+
+
+@pytest.mark.parametrize("write", [saved, committed, saved_in_transaction])
+def test_an_object_that_the_context_had_taken_for_missing(
+    table: Manager, write: Callable[[Session, Author], None]
+) -> None:
+    """Its save shows that the item is there again, for every lookup."""
+    Author.create(author_id="a")
+    with run_with_batch_context() as session:
+        author = Author.find("a")
+        assert author.status == "on"
+        elsewhere(lambda: Author.delete("a"))
+        with suppress(ItemNotFoundError):
+            Author.update("a", status="x")
+        assert not Author.find("a")
+        elsewhere(lambda: Author.create(author_id="a"))
+        author.status = "new"
+        write(session, author)
+        assert Author.find("a").status == "new"
 
 
 # --- targets that could not be read -------------------------------------------------------------------------
@@ -312,8 +345,7 @@ def test_new_objects_can_be_withdrawn_one_by_one(table: Manager, most: int | Non
 
 
 def created_elsewhere() -> None:
-    with ThreadPoolExecutor(1) as pool:  # which has no context of this thread
-        pool.submit(Note.create, note_id="n", kind="k").result()
+    elsewhere(lambda: Note.create(note_id="n", kind="k"))
 
 
 def created_inside() -> None:
