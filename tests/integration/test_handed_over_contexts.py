@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from dynamo_bao import Manager, Session, init_models, run_with_batch_context, transaction
+from tests.support.other_program import elsewhere
 from tests.support.relations_to_many import MODELS, Post, User
 from tests.support.wire import Wire
 
@@ -32,8 +32,7 @@ def handed_over(session: Session, work: Callable[[], object]) -> None:
         with session.activate():
             work()
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(work_there).result()
+    elsewhere(work_there)
 
 
 def shown() -> dict[str, list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
+from tests.support.other_program import elsewhere
 from tests.support.relations_to_many import MODELS, Post, Tag, Tagging, User
 from tests.support.wire import Wire
 
@@ -32,12 +32,6 @@ def manager(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
         Post.create(post_id="p", user_id="a", rank=1)
         Post.create(post_id="q", user_id="b", rank=2)
         yield manager
-
-
-def elsewhere(work: Callable[[], object]) -> None:
-    """Does something in another thread, which has no context of this one, as another program would."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(work).result()
 
 
 def moved_elsewhere(user_id: str) -> None:
