@@ -32,11 +32,12 @@ from dynamo_bao.dynamodb.table_definition import (
 )
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ConfigurationError, ServiceError, TableNotFoundError, WriteOutcomeUnknownError
+from dynamo_bao.runtime.late_libraries import logging
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.runtime.records import frozen
 
-log = late_logger("dynamo_bao.tables")
+log: logging.Logger = late_logger("dynamo_bao.tables")
 
 ACTIVE_SECONDS: Final = 300.0
 _FIRST_POLL, _MAX_POLL_SECONDS, _GROWTH = 0.5, 5.0, 1.5

@@ -13,6 +13,7 @@ from dynamo_bao.models.batch_context import SESSIONS
 from dynamo_bao.models.late import write_side
 from dynamo_bao.models.registry import managers
 from dynamo_bao.policy import AllowDirect
+from dynamo_bao.runtime.late_libraries import logging
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.runtime.records import define
@@ -24,7 +25,7 @@ from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, Status, identity_of, state_of
 from dynamo_bao.writes.hooks import run_afterwards
 
-log = late_logger("dynamo_bao.transaction")
+log: logging.Logger = late_logger("dynamo_bao.transaction")
 
 
 class Transaction:

@@ -11,10 +11,11 @@ from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import BaoError, QueryError
 from dynamo_bao.reads.bucket_reader import Page
 from dynamo_bao.runtime.call_site import calling_line
+from dynamo_bao.runtime.late_libraries import logging
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.runtime.loggers import late_logger
 
-log = late_logger("dynamo_bao.search")
+log: logging.Logger = late_logger("dynamo_bao.search")
 
 WARNING_UNITS = 1_000
 """A search that consumes this many read units logs a warning."""

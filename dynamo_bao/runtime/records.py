@@ -305,7 +305,9 @@ class _Builder:
         self._cls = cls
         self.generate = generate
         self.options = options
-        self.names = [name for name, kind in cls.__annotations__.items() if "ClassVar" not in str(kind)]
+        self.names: list[str] = [
+            name for name, kind in cls.__annotations__.items() if "ClassVar" not in str(kind)
+        ]
 
     @cached_property
     def fields(self) -> tuple[_FieldOfConstructor, ...] | None:

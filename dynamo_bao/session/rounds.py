@@ -13,6 +13,7 @@ from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer
 from dynamo_bao.dynamodb.transport.messages import Clock, FailedRequest, Reply, Request, Throttling, tables_of
 from dynamo_bao.runtime.call_site import CallSite, calling_line
 from dynamo_bao.runtime.foreign_errors import is_from_signal
+from dynamo_bao.runtime.late_libraries import logging
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.runtime.records import Factory, define, field
@@ -22,7 +23,7 @@ from dynamo_bao.session.error_subjects import about as naming
 from dynamo_bao.session.query_kinds import PrefetchFigures
 from dynamo_bao.session.stats import Stats
 
-log = late_logger("dynamo_bao.session")
+log: logging.Logger = late_logger("dynamo_bao.session")
 
 MAX_HISTORY = 1000
 """How many rounds a session remembers for its trace."""

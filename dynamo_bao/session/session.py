@@ -8,6 +8,7 @@ from typing import Protocol
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import BatchContextError, ConfigurationError, UncommittedChangesError
+from dynamo_bao.runtime.late_libraries import logging
 from dynamo_bao.runtime.loggers import late_logger, shows_debug
 from dynamo_bao.session.bindings import (
     MANAGER,
@@ -32,7 +33,7 @@ from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite, UnitOfWork
 
-log = late_logger("dynamo_bao.session")
+log: logging.Logger = late_logger("dynamo_bao.session")
 
 
 class Collecting(Protocol):

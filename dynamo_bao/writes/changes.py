@@ -30,6 +30,7 @@ from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import NOTHING_LOCAL, StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
+from dynamo_bao.runtime.late_libraries import logging
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.runtime.loggers import late_logger
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
@@ -620,7 +621,7 @@ class SharedState:
         object.__setattr__(self._older, "__class__", class_for(state_of(self._older)))
 
 
-log = late_logger("dynamo_bao.writes")
+log: logging.Logger = late_logger("dynamo_bao.writes")
 
 
 class UpdateByKeyChange(UpdateChange):
