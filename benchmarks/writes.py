@@ -265,6 +265,8 @@ def contenders(url: str) -> Iterator[tuple[Client, Bao]]:
         manager.create_table()
         for number in range(100):
             Item.create(item_id=f"{number}", age=number)
+        for _ in range(11):  # as in a program that has read more than a thousand items
+            Item.by_team.query("red").all()
         yield Client(client), Bao(manager.client)
 
 
