@@ -1,20 +1,23 @@
-"""JSON, by the module that is installed: orjson, or else msgspec. No other module chooses one.
+"""JSON, by the compiled module that is installed: orjson, or else msgspec. No other module chooses one.
 
-Both give the same bytes and values for what the library sends and receives: dicts with texts as keys, lists, tuples,
+They give the same bytes and values for what the library sends and receives: dicts with texts as keys, lists, tuples,
 texts, numbers of up to 64 bits, booleans, None, binaries, and pieces that are JSON already. A binary is base64 text, as
 in DynamoDB's JSON. Both write decimals as texts, sets as lists, and NaN as null. Their errors are made alike: a
 `TypeError` for what JSON cannot hold, such as a lone surrogate, and a `ValueError` for what is no JSON.
 
-msgspec is always installed, because rows need it; the library's own work takes the same CPU with both. orjson is loaded
-in less than half of the time, which a program notices that reads one item and ends.
+msgspec is always installed, because rows need it; the library's own work takes the same CPU with both. But both import
+`inspect`, and take longer to load than Python's own module takes for a thousand small texts. So a program begins with
+that one. It leaves to the compiled module what it would read or write in another way.
 """
 
 from __future__ import annotations
 
+import sys
 from base64 import b64encode
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
+from json import JSONDecoder, JSONEncoder
 from typing import Any
 
 from dynamo_bao.runtime.named_tuples import NamedTuple
@@ -36,9 +39,37 @@ class JsonModule(NamedTuple):
     piece: Callable[[bytes], Any]
 
 
+class _Beginning:
+    """How long a program goes on with Python's own module.
+
+    Attributes:
+        rest: how many bytes it may still read and write. A text counts for `TEXT_BYTES` more than it has.
+    """
+
+    rest = 1_000_000
+
+
+TEXT_BYTES = 1_000
+"""So many bytes take as long as what a text of any length takes."""
+
+
+def module_for(size: int = 0) -> JsonModule:
+    """The module for one more text.
+
+    Args:
+        size: the bytes of the text, if they are known.
+    """
+    if _Beginning.rest > 0:
+        _Beginning.rest -= size + TEXT_BYTES
+        if _Beginning.rest > 0 and "orjson" not in sys.modules and "msgspec" not in sys.modules:
+            return from_standard_library()
+        _Beginning.rest = 0
+    return json_module()
+
+
 @cache
 def json_module() -> JsonModule:
-    """The module that is used, imported at the first call: it is a compiled one."""
+    """The compiled module, imported at the first call."""
     try:
         return from_orjson()
     except ImportError:
@@ -81,6 +112,37 @@ def from_msgspec() -> JsonModule:
     return JsonModule("msgspec", dumps, loads, msgspec.Raw)
 
 
+@cache
+def from_standard_library() -> JsonModule:
+    """JSON by Python's own module, and by the compiled one where that one decides otherwise."""
+    encode = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
+    decode = JSONDecoder(parse_float=_finite, parse_constant=_finite).decode
+
+    def dumps(value: object) -> bytes:
+        try:
+            return encode(value).encode()
+        except (TypeError, ValueError, RecursionError):
+            return json_module().dumps(value)
+
+    def loads(body: bytes) -> Any:
+        try:
+            if b"\\u" not in body:  # else it may be half of a character
+                return decode(body.decode())
+        except (ValueError, RecursionError):
+            pass
+        return json_module().loads(body)
+
+    return JsonModule("json", dumps, loads, lambda content: json_module().piece(content))
+
+
+def _finite(text: str) -> float:
+    """The value of a number; `ValueError` if it is none of JSON."""
+    value = float(text)
+    if value - value:  # infinite, or no number
+        raise ValueError(text)
+    return value
+
+
 def _plain(value: Any) -> object:
     """What is written in place of a value that a module does not know.
 
@@ -107,7 +169,7 @@ def dumps(value: object) -> bytes:
     >>> dumps({"Item": {"photo": {"B": b"ab"}}})
     b'{"Item":{"photo":{"B":"YWI="}}}'
     """
-    return json_module().dumps(value)
+    return module_for().dumps(value)
 
 
 def loads(body: bytes) -> Any:
@@ -116,7 +178,7 @@ def loads(body: bytes) -> Any:
     >>> loads(b'{"Count":1}')
     {'Count': 1}
     """
-    return json_module().loads(body)
+    return module_for(len(body)).loads(body)
 
 
 def piece(content: bytes) -> Any:

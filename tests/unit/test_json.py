@@ -1,4 +1,4 @@
-"""JSON by each of two modules: the same bytes, the same values, and the same errors."""
+"""JSON by each of three modules: the same bytes, the same values, and the same errors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao.runtime.json import JsonModule, from_msgspec, from_orjson
+from dynamo_bao.runtime.json import JsonModule, from_msgspec, from_orjson, from_standard_library
 
 
-@pytest.fixture(scope="module", params=[from_orjson, from_msgspec], ids=["orjson", "msgspec"])
+@pytest.fixture(
+    scope="module",
+    params=[from_orjson, from_msgspec, from_standard_library],
+    ids=["orjson", "msgspec", "json"],
+)
 def module(request: pytest.FixtureRequest) -> JsonModule:
     make: Callable[[], JsonModule] = request.param
     return make()
@@ -100,6 +104,22 @@ def test_values_are_read_alike(module: JsonModule, text: str) -> None:
 def test_what_is_no_json_is_a_value_error(module: JsonModule, body: bytes) -> None:
     with pytest.raises(ValueError):
         module.loads(body)
+
+
+@pytest.mark.parametrize(("length", "fewest", "most"), [(2, 100, 1000), (100_000, 2, 10)])
+def test_a_program_begins_with_pythons_own_json(length: int, fewest: int, most: int) -> None:
+    """It goes on with the compiled module, sooner if the texts are long."""
+    program = f"""
+import sys
+from dynamo_bao.runtime.json import dumps, loads
+text, count = {length} * "x", 0
+while not {{"orjson", "msgspec"}} & sys.modules.keys():
+    assert loads(dumps({{"text": text}})) == {{"text": text}}
+    count += 1
+print(count)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert fewest <= int(result.stdout) <= most
 
 
 SCENARIO = """
