@@ -81,7 +81,9 @@ class Samples:
             )
         if frame is not None:
             self.functions[frame.f_code] += 1
-            self.lines[frame.f_code, frame.f_lineno] += 1
+            self.lines[frame.f_code, frame.f_lineno or 0] += (
+                1  # compiled code has instructions without a line
+            )
 
     def parts(self) -> dict[str, float]:
         """The share that each part of the work has."""
