@@ -2,7 +2,7 @@
 
 They give the same bytes and values for what the library sends and receives: dicts with texts as keys, lists, tuples,
 texts, numbers of up to 64 bits, booleans, None, binaries, and pieces that are JSON already. A binary is base64 text, as
-in DynamoDB's JSON. Both write decimals as texts, sets as lists, and NaN as null. Their errors are made alike: a
+in DynamoDB's JSON. They write decimals as texts, sets as lists, and NaN as null. Their errors are made alike: a
 `TypeError` for what JSON cannot hold, such as a lone surrogate, and a `ValueError` for what is no JSON.
 
 msgspec is always installed, because rows need it; the library's own work takes the same CPU with both. But both import

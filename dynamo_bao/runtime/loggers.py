@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from dynamo_bao.runtime.late_libraries import logging
+from dynamo_bao.runtime.late_modules import Late
 
 
 def late_logger(name: str) -> logging.Logger:
@@ -17,18 +18,8 @@ def late_logger(name: str) -> logging.Logger:
     Args:
         name: the name of the logger.
     """
-    logger: Any = _LateLogger(name)
+    logger: Any = Late(lambda: logging.getLogger(name))
     return logger  # type: ignore[no-any-return]
-
-
-class _LateLogger:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __getattr__(self, member: str) -> Any:
-        value = getattr(logging.getLogger(self.name), member)
-        setattr(self, member, value)  # so that this method is not called again for it
-        return value
 
 
 def shows_debug(logger: logging.Logger) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
+
+from dynamo_bao.runtime.late_modules import Late
 
 
 def late_pattern(expression: str, flags: int = 0) -> re.Pattern[str]:
@@ -16,15 +19,5 @@ def late_pattern(expression: str, flags: int = 0) -> re.Pattern[str]:
     >>> late_pattern("[a-z]+").findall("to 1 be")
     ['to', 'be']
     """
-    pattern: Any = _LatePattern(expression, flags)
+    pattern: Any = Late(partial(re.compile, expression, flags))
     return pattern  # type: ignore[no-any-return]
-
-
-class _LatePattern:
-    def __init__(self, expression: str, flags: int) -> None:
-        self._arguments = (expression, flags)
-
-    def __getattr__(self, member: str) -> Any:
-        value = getattr(re.compile(*self._arguments), member)
-        setattr(self, member, value)  # so that this method is not called again for it
-        return value
