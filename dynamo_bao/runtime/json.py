@@ -54,16 +54,15 @@ TEXT_BYTES = 1_000
 
 
 def module_for(size: int = 0) -> JsonModule:
-    """The module for one more text.
+    """The module for one more text, while a program begins.
 
     Args:
         size: the bytes of the text, if they are known.
     """
-    if _Beginning.rest > 0:
-        _Beginning.rest -= size + TEXT_BYTES
-        if _Beginning.rest > 0 and "orjson" not in sys.modules and "msgspec" not in sys.modules:
-            return from_standard_library()
-        _Beginning.rest = 0
+    _Beginning.rest -= size + TEXT_BYTES
+    if _Beginning.rest > 0 and "orjson" not in sys.modules and "msgspec" not in sys.modules:
+        return from_standard_library()
+    _Beginning.rest = 0
     return json_module()
 
 
@@ -169,7 +168,8 @@ def dumps(value: object) -> bytes:
     >>> dumps({"Item": {"photo": {"B": b"ab"}}})
     b'{"Item":{"photo":{"B":"YWI="}}}'
     """
-    return module_for().dumps(value)
+    module = module_for() if _Beginning.rest > 0 else json_module()
+    return module.dumps(value)
 
 
 def loads(body: bytes) -> Any:
@@ -178,7 +178,8 @@ def loads(body: bytes) -> Any:
     >>> loads(b'{"Count":1}')
     {'Count': 1}
     """
-    return module_for(len(body)).loads(body)
+    module = module_for(len(body)) if _Beginning.rest > 0 else json_module()
+    return module.loads(body)
 
 
 def piece(content: bytes) -> Any:
