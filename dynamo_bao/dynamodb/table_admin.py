@@ -33,8 +33,7 @@ from dynamo_bao.dynamodb.table_definition import (
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ConfigurationError, ServiceError, TableNotFoundError, WriteOutcomeUnknownError
 from dynamo_bao.runtime.late_libraries import logging
-from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.loggers import late_logger
+from dynamo_bao.runtime.logs import late_logger, log_fields
 from dynamo_bao.runtime.records import frozen
 
 log: logging.Logger = late_logger("dynamo_bao.tables")

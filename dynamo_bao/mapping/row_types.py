@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import lru_cache
 
 from dynamo_bao.dynamodb.items import needs_escapes
@@ -10,22 +9,13 @@ from dynamo_bao.dynamodb.layout import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.transport.messages import RowParser
 from dynamo_bao.mapping.codec import row_attributes
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.runtime.late_modules import Postponement
 
 MAX_SLOTS = 200
 """The greatest number of attributes of a row type. Each takes time, even if an item does not have it."""
 
-MAX_ITEMS_IN_DICTS = 1000
-"""So many items as dicts take as long as the import of msgspec, which rows need."""
-
-
-class _Reads:
-    """What the process has read.
-
-    Attributes:
-        items_in_dicts: how many items were requested as dicts.
-    """
-
-    items_in_dicts = 0
+_dicts = Postponement(1000, "msgspec")
+"""The items that are read as dicts: so many take as long as the import of msgspec, which rows need."""
 
 
 def row_type_for(count: int, *schemas: Schema) -> RowParser | None:
@@ -33,11 +23,7 @@ def row_type_for(count: int, *schemas: Schema) -> RowParser | None:
 
     A program that reads few items gets dicts, so that it does not import msgspec.
     """
-    if "msgspec" not in sys.modules:
-        _Reads.items_in_dicts += count
-        if _Reads.items_in_dicts <= MAX_ITEMS_IN_DICTS:
-            return None
-    return row_type(*schemas)
+    return None if _dicts.allows(count) else row_type(*schemas)
 
 
 @lru_cache(maxsize=256)

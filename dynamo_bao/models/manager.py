@@ -56,8 +56,7 @@ from dynamo_bao.policy import OnEventLoop, Policy, event_loop_rule
 from dynamo_bao.reads.cursors import cursor_key
 from dynamo_bao.runtime.call_site import calling_line
 from dynamo_bao.runtime.late_libraries import logging
-from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.loggers import late_logger
+from dynamo_bao.runtime.logs import late_logger, log_fields
 from dynamo_bao.runtime.process import ForkSafeLock
 from dynamo_bao.session.bindings import MANAGER, Block
 from dynamo_bao.session.rounds import Round, SentRequest

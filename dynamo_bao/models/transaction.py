@@ -14,8 +14,7 @@ from dynamo_bao.models.late import write_side
 from dynamo_bao.models.registry import managers
 from dynamo_bao.policy import AllowDirect
 from dynamo_bao.runtime.late_libraries import logging
-from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.loggers import late_logger
+from dynamo_bao.runtime.logs import late_logger, log_fields
 from dynamo_bao.runtime.records import define
 from dynamo_bao.session.bindings import TRANSACTION, Block, end_dropped
 from dynamo_bao.session.context import BatchContext

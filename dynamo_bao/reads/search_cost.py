@@ -12,8 +12,7 @@ from dynamo_bao.errors import BaoError, QueryError
 from dynamo_bao.reads.bucket_reader import Page
 from dynamo_bao.runtime.call_site import calling_line
 from dynamo_bao.runtime.late_libraries import logging
-from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.loggers import late_logger
+from dynamo_bao.runtime.logs import late_logger, log_fields
 
 log: logging.Logger = late_logger("dynamo_bao.search")
 

@@ -12,7 +12,6 @@ that one. It leaves to the compiled module what it would read or write in anothe
 
 from __future__ import annotations
 
-import sys
 from base64 import b64encode
 from collections.abc import Callable
 from decimal import Decimal
@@ -20,6 +19,7 @@ from functools import cache
 from json import JSONDecoder, JSONEncoder
 from typing import Any
 
+from dynamo_bao.runtime.late_modules import Postponement
 from dynamo_bao.runtime.named_tuples import NamedTuple
 
 
@@ -39,31 +39,19 @@ class JsonModule(NamedTuple):
     piece: Callable[[bytes], Any]
 
 
-class _Beginning:
-    """How long a program goes on with Python's own module.
-
-    Attributes:
-        rest: how many bytes it may still read and write. A text counts for `TEXT_BYTES` more than it has.
-    """
-
-    rest = 1_000_000
-
-
+_beginning = Postponement(1_000_000, "orjson", "msgspec")
+"""The bytes that Python's own module may read and write. Each text counts for `TEXT_BYTES` more than it has."""
 TEXT_BYTES = 1_000
 """So many bytes take as long as what a text of any length takes."""
 
 
 def module_for(size: int = 0) -> JsonModule:
-    """The module for one more text, while a program begins.
+    """The module for one more text.
 
     Args:
         size: the bytes of the text, if they are known.
     """
-    _Beginning.rest -= size + TEXT_BYTES
-    if _Beginning.rest > 0 and "orjson" not in sys.modules and "msgspec" not in sys.modules:
-        return from_standard_library()
-    _Beginning.rest = 0
-    return json_module()
+    return from_standard_library() if _beginning.allows(size + TEXT_BYTES) else json_module()
 
 
 @cache
@@ -135,7 +123,7 @@ def from_standard_library() -> JsonModule:
 
 
 def _finite(text: str) -> float:
-    """The value of a number; `ValueError` if it is none of JSON."""
+    """The value of a number. Raises `ValueError` for infinity and NaN, which JSON does not have."""
     value = float(text)
     if value - value:  # infinite, or no number
         raise ValueError(text)
@@ -168,7 +156,7 @@ def dumps(value: object) -> bytes:
     >>> dumps({"Item": {"photo": {"B": b"ab"}}})
     b'{"Item":{"photo":{"B":"YWI="}}}'
     """
-    module = module_for() if _Beginning.rest > 0 else json_module()
+    module = json_module() if _beginning.is_over else module_for()
     return module.dumps(value)
 
 
@@ -178,7 +166,7 @@ def loads(body: bytes) -> Any:
     >>> loads(b'{"Count":1}')
     {'Count': 1}
     """
-    module = module_for(len(body)) if _Beginning.rest > 0 else json_module()
+    module = json_module() if _beginning.is_over else module_for(len(body))
     return module.loads(body)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -36,3 +37,34 @@ class LateModule(Late):
     def __init__(self, name: str) -> None:
         super().__init__(partial(import_module, name))
         self.__name__ = name
+
+
+class Postponement:
+    """The time in which a program does without a module, because the work is cheaper than the import.
+
+    It is over when the work without the module has cost as much as the import, or when a program imports the module.
+
+    Args:
+        allowance: how much work may be done without the module, in any unit.
+        modules: the names of modules; any of them ends it.
+
+    Attributes:
+        is_over: whether the module is used from now on.
+    """
+
+    def __init__(self, allowance: int, *modules: str) -> None:
+        self._rest = allowance
+        self._modules = modules
+        self.is_over: bool = False
+
+    def allows(self, work: int) -> bool:
+        """Whether some more work is done without the module.
+
+        Args:
+            work: the work, in the unit of the allowance.
+        """
+        if self.is_over:
+            return False
+        self._rest -= work
+        self.is_over = self._rest < 0 or not sys.modules.keys().isdisjoint(self._modules)
+        return not self.is_over

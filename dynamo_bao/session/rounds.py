@@ -14,8 +14,7 @@ from dynamo_bao.dynamodb.transport.messages import Clock, FailedRequest, Reply, 
 from dynamo_bao.runtime.call_site import CallSite, calling_line
 from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.late_libraries import logging
-from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.loggers import late_logger
+from dynamo_bao.runtime.logs import late_logger, log_fields
 from dynamo_bao.runtime.records import Factory, define, field
 from dynamo_bao.session.bindings import BUDGET, bound_values
 from dynamo_bao.session.budget import Budget

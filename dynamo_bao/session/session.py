@@ -9,7 +9,7 @@ from typing import Protocol
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import BatchContextError, ConfigurationError, UncommittedChangesError
 from dynamo_bao.runtime.late_libraries import logging
-from dynamo_bao.runtime.loggers import late_logger, shows_debug
+from dynamo_bao.runtime.logs import late_logger, shows_debug
 from dynamo_bao.session.bindings import (
     MANAGER,
     SESSION,

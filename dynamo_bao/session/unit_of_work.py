@@ -10,8 +10,7 @@ from weakref import ref
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.errors import UncommittedChangesError
 from dynamo_bao.runtime.late_libraries import logging
-from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.loggers import late_logger
+from dynamo_bao.runtime.logs import late_logger, log_fields
 from dynamo_bao.runtime.named_tuples import NamedTuple
 from dynamo_bao.runtime.records import Factory, define, frozen
 from dynamo_bao.session.state import Instance, ModelMapper

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.logs import log_fields
 from dynamo_bao.web.request_log import RequestSummary
 
 log: logging.Logger = logging.getLogger("dynamo_bao.web")

@@ -31,8 +31,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import NOTHING_LOCAL, StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.late_libraries import logging
-from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.loggers import late_logger
+from dynamo_bao.runtime.logs import late_logger, log_fields
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Collecting, Session

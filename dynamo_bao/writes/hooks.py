@@ -17,8 +17,7 @@ from typing import Any
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.late_libraries import logging
-from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.runtime.loggers import late_logger
+from dynamo_bao.runtime.logs import late_logger, log_fields
 from dynamo_bao.session.state import Instance, allocate_instance
 
 log: logging.Logger = late_logger("dynamo_bao.hooks")

@@ -12,7 +12,7 @@ from typing import Any, Final
 from dynamo_bao.errors import BaoError, ConfigurationError
 from dynamo_bao.modelfiles.codegen.package_writer import Generated, StrPath, generate
 from dynamo_bao.modelfiles.reader import SUFFIXES
-from dynamo_bao.runtime.log_fields import log_fields
+from dynamo_bao.runtime.logs import log_fields
 
 log: logging.Logger = logging.getLogger("dynamo_bao.codegen")
 
