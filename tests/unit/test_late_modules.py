@@ -43,22 +43,6 @@ print({name for name in dynamo_bao.__all__ if globals()[name] is not getattr(dyn
     assert run(program) == "set()"
 
 
-def test_a_read_by_key_imports_no_other_library_and_no_logging() -> None:
-    """Neither does a context without a request."""
-    program = """
-import sys
-from dynamo_bao import Model, PrimaryKey, init_models, run_with_batch_context
-class Order(Model, prefix="or"):
-    order_id: str
-    primary_key = PrimaryKey("order_id")
-init_models(models=[Order], table_name="orders", endpoint_url="http://localhost:1", region="us-east-1")
-with run_with_batch_context():
-    Order.find("o1")
-print({"attr", "boto3", "botocore", "dataclasses", "inspect", "logging", "msgspec", "orjson"} & {*sys.modules})
-"""
-    assert run(program) == "set()"
-
-
 def test_the_program_decides_which_lines_are_logged() -> None:
     """The library's loggers are those of `logging`, whoever imports it first."""
     program = """

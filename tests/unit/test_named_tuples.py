@@ -11,7 +11,7 @@ import pytest
 from dynamo_bao.runtime import named_tuples
 
 
-class Standard(typing.NamedTuple):
+class Place(named_tuples.NamedTuple):
     """A place."""
 
     x: int
@@ -23,27 +23,11 @@ class Standard(typing.NamedTuple):
         return 2 * self.x
 
     @classmethod
-    def origin(cls) -> Standard:
+    def origin(cls) -> Place:
         return cls(0)
 
 
-class Own(named_tuples.NamedTuple):
-    """A place."""
-
-    x: int
-    names: list[str] | None = None
-
-    @property
-    def doubled(self) -> int:
-        """Twice x."""
-        return 2 * self.x
-
-    @classmethod
-    def origin(cls) -> Own:
-        return cls(0)
-
-
-class Below(Own):
+class Below(Place):
     """A subclass with a method of its own."""
 
     __slots__ = ()
@@ -52,8 +36,8 @@ class Below(Own):
         return 3 * self.x
 
 
-@pytest.mark.parametrize("kind", [Standard, Own])
-def test_a_named_tuple_has_fields_defaults_and_methods(kind: typing.Any) -> None:
+def test_a_named_tuple_has_fields_defaults_and_methods() -> None:
+    kind: typing.Any = Place
     place = kind(1, names=["here"])
 
     assert place == (1, ["here"])
@@ -69,8 +53,8 @@ def test_a_named_tuple_has_fields_defaults_and_methods(kind: typing.Any) -> None
         kind()
 
 
-@pytest.mark.parametrize("kind", [Standard, Own])
-def test_a_named_tuple_can_be_copied_pickled_and_matched(kind: typing.Any) -> None:
+def test_a_named_tuple_can_be_copied_pickled_and_matched() -> None:
+    kind: typing.Any = Place
     place = kind(1)
 
     assert type(pickle.loads(pickle.dumps(place))) is kind
@@ -84,4 +68,4 @@ def test_a_named_tuple_can_be_copied_pickled_and_matched(kind: typing.Any) -> No
 
 def test_a_named_tuple_has_subclasses() -> None:
     assert Below(2).tripled() == 6
-    assert isinstance(Below(2), Own)
+    assert isinstance(Below(2), Place)
