@@ -64,9 +64,10 @@ def json_module() -> JsonModule:
 
 
 def from_orjson() -> JsonModule:
-    """JSON by orjson. Raises `ImportError` if it is not installed."""
+    """JSON by orjson. Raises `ImportError` if it is not installed, or older than 3.9."""
     # Imported here: see `json_module`.
     import orjson
+    from orjson import Fragment
 
     def dumps(value: object) -> bytes:
         try:
@@ -74,7 +75,7 @@ def from_orjson() -> JsonModule:
         except TypeError:  # a key may be no plain text
             return orjson.dumps(value, _plain, orjson.OPT_NON_STR_KEYS)
 
-    return JsonModule("orjson", dumps, orjson.loads, orjson.Fragment)
+    return JsonModule("orjson", dumps, orjson.loads, Fragment)
 
 
 def from_msgspec() -> JsonModule:

@@ -123,8 +123,6 @@ print(count)
 
 
 SCENARIO = """
-import sys
-sys.modules["orjson"] = None
 from dynamo_bao import *
 from dynamo_bao.runtime.json import json_module
 
@@ -170,10 +168,12 @@ print(json_module().name)
 """
 
 
-def test_the_library_works_without_orjson() -> None:
+@pytest.mark.parametrize("installed", ["None", "types.ModuleType('orjson')"], ids=["none", "too old"])
+def test_the_library_works_without_orjson(installed: str) -> None:
     """Writes, batches, queries and iterations, of texts and binaries that need care. All other tests have orjson."""
+    program = f"import sys, types\nsys.modules['orjson'] = {installed}\n{SCENARIO}"
     result = subprocess.run(
-        [sys.executable, "-c", SCENARIO], capture_output=True, text=True, check=False, encoding="utf-8"
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, encoding="utf-8"
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "msgspec"
