@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import embedded
+from benchmarks import embedded, writes
 from benchmarks.contenders import BASELINE, NAMES, OURS
 from benchmarks.dashboard import COUNTING, DELAYS, measure_dashboard
 from benchmarks.figures import load, machine, store, versions
 from benchmarks.measure import (
+    LIVES,
     Figures,
     Turn,
     available,
@@ -46,7 +47,7 @@ BOARDS = 11
 
 
 ITEMS_OF_JOBS = 20_000
-ROUNDS_OF_WRITES = 9
+ROUNDS_OF_WRITES = 15
 ROUNDS_OF_JOBS = 3
 
 
@@ -155,8 +156,14 @@ def _in_new_process(module: str, *arguments: object) -> Figures:
 
 
 def _writes(*, quick: bool) -> Figures:
-    with _dynoxide() as url:
-        return {"writes": _in_new_process("writes", url, 1 if quick else ROUNDS_OF_WRITES)}
+    rounds: dict[str, writes.Rounds] = {}
+    for _ in range(1 if quick else LIVES):
+        with _dynoxide() as url:
+            for row, rounds_of_life in _in_new_process(
+                "writes", url, 1 if quick else ROUNDS_OF_WRITES
+            ).items():
+                rounds.setdefault(row, []).extend(rounds_of_life)
+    return {"writes": {row: writes.medians(rounds[row]) for row in rounds}}
 
 
 def _jobs(*, quick: bool) -> Figures:

@@ -67,7 +67,8 @@ _NOTES = {
         "server that answers is one process in Python, on the same cores."
     ),
     "-writes": (
-        "A DynamoDB engine answers on loopback, in a process of its own. A ratio is the median over nine rounds."
+        "A DynamoDB engine answers on loopback, in a process of its own. A ratio is the median over 45 rounds, in "
+        "three processes."
     ),
     "-jobs": (
         "Client and engine share the cores. An import of new items overwrites nothing, so it sends a conditional put "

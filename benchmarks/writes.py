@@ -2,7 +2,8 @@
 
 dynoxide answers on loopback, in a process of its own. Both libraries send the same kinds of requests. What counts is
 the CPU time of this process, user and system. The contenders take turns, and a figure is the median of the ratios of
-all rounds.
+all rounds. ``python -m benchmarks`` joins the rounds of several such processes, because the memory layout of a process
+makes some operations faster or slower as long as it lives.
 """
 
 from __future__ import annotations
@@ -238,22 +239,34 @@ def cpu_of(work: Callable[[], None], times: int) -> float:
     return (time.process_time() - begun) / times
 
 
-def measured(
-    boto3_client: Callable[[], None], bao: Callable[[], None], rounds: int
-) -> tuple[float, float, float]:
-    """The median seconds of both contenders, and the median of the ratios of all rounds."""
+Rounds = list[tuple[float, float]]
+"""By round, the seconds of a call of boto3's client and of dynamo_bao."""
+
+
+def measured(boto3_client: Callable[[], None], bao: Callable[[], None], rounds: int) -> Rounds:
+    """Measures an operation of both contenders, which take turns."""
     turns = [
         (work, max(1, round(TURN_SECONDS / max(cpu_of(work, 20), 1e-6)))) for work in (boto3_client, bao)
     ]
-    seconds: list[tuple[float, float]] = []
+    seconds: Rounds = []
     for number in range(rounds):
         turn = {work: cpu_of(work, times) for work, times in (turns if number % 2 else turns[::-1])}
         seconds.append((turn[boto3_client], turn[bao]))
-    return (
-        statistics.median(boto3_seconds for boto3_seconds, _ in seconds),
-        statistics.median(bao_seconds for _, bao_seconds in seconds),
-        statistics.median(bao_seconds / boto3_seconds for boto3_seconds, bao_seconds in seconds),
-    )
+    return seconds
+
+
+def medians(rounds: Rounds) -> Figures:
+    """The median seconds of both contenders, and the median of the ratios of all rounds.
+
+    >>> medians([(4.0, 1.0), (4.0, 2.0), (5.0, 1.0)])
+    {'boto3': 4.0, 'bao': 1.0, 'ratio': 0.25}
+    """
+    boto3_seconds, bao_seconds = zip(*rounds, strict=True)
+    return {
+        "boto3": statistics.median(boto3_seconds),
+        "bao": statistics.median(bao_seconds),
+        "ratio": statistics.median(bao / boto3 for boto3, bao in rounds),
+    }
 
 
 @contextmanager
@@ -270,14 +283,13 @@ def contenders(url: str) -> Iterator[tuple[Client, Bao]]:
         yield Client(client), Bao(manager.client)
 
 
-def figures(url: str, rounds: int) -> Figures:
-    """By operation the seconds of boto3's client and of dynamo_bao, and their ratio."""
-    results: Figures = {}
+def figures(url: str, rounds: int) -> dict[str, Rounds]:
+    """By operation, the rounds of both contenders; `medians` joins them."""
+    results: dict[str, Rounds] = {}
     with contenders(url) as (boto3_client, bao):
         for row, name in ROWS.items():
             say(f"{row}\n")
-            seconds = measured(getattr(boto3_client, name), getattr(bao, name), rounds)
-            results[row] = dict(zip(("boto3", "bao", "ratio"), seconds, strict=True))
+            results[row] = measured(getattr(boto3_client, name), getattr(bao, name), rounds)
     return results
 
 
@@ -291,7 +303,8 @@ def main() -> None:
     try:
         url = str(engines.get("dynoxide").endpoint_url)
         print(f"{'CPU of one operation':40}{'boto3 ms':>10}{'dynamo_bao ms':>15}{'ratio':>8}")
-        for row, times in figures(url, arguments.rounds).items():
+        for row, row_rounds in figures(url, arguments.rounds).items():
+            times = medians(row_rounds)
             print(f"{row:40}{times['boto3'] * 1e3:10.2f}{times['bao'] * 1e3:15.2f}{times['ratio']:8.2f}")
     finally:
         engines.stop()
