@@ -18,6 +18,8 @@ WORKERS ?= 2
 MUTANTS ?= 200
 SEED ?= 1
 MINUTES ?= 120
+JSON_TESTS ?= tests/unit tests/property tests/integration/embedded_engine \
+	$(addprefix tests/integration/test_,batching.py documents.py large_replies.py queries.py replies.py transactions.py unit_of_work.py writes.py)
 PATHS_TESTS := tests/integration tests/compat/parity --ignore tests/integration/cli --ignore tests/integration/maintenance
 
 .PHONY: help demo serve orders orders-api shop shop-api test long reliability paths json parity interop javascript test-minimum test-graphene release-check coverage mutants bench profile check lint types docs docs-serve format engines clean
@@ -106,8 +108,8 @@ paths: $(READY) engines  ## the tests of requests by each way of sending: both, 
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --request-path twin $(PATHS_TESTS)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --request-path botocore $(PATHS_TESTS)
 
-json: $(READY) engines  ## the tests of units and of requests without orjson, so that msgspec reads and writes all JSON
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --json msgspec tests/unit tests/integration
+json: $(READY) engines  ## the tests of values, requests and replies without orjson; more: JSON_TESTS="tests/unit tests/integration"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --json msgspec $(JSON_TESTS)
 
 parity: $(READY)  ## how much of what the JavaScript library does is carried over, by area; and the page on its features
 	$(BIN)/python -m tests.compat.parity.report -n $(WORKERS)
@@ -162,7 +164,7 @@ docs: $(READY)  ## the documentation as a site in docs/_build/html; a broken lin
 docs-serve: docs  ## the same on http://127.0.0.1:8001
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory docs/_build/html 8001
 
-check: lint types docs test  ## everything that has to pass before a change lands
+check: lint types docs test json  ## everything that has to pass before a change lands
 
 bench: $(READY) $(BENCH_READY) engines  ## speed beside boto3, PynamoDB, dyntastic and pydynox, for docs/understand/performance.md; BENCH_ROUNDS=21
 	$(BIN)/python -m benchmarks
