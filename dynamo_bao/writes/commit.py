@@ -608,9 +608,7 @@ def _partial_commit_error(
     changes: Sequence[Change], outcome: CommitOutcome, errors: dict[Change, Exception]
 ) -> CommitError:
     figures = outcome.figures(changes)
-    details = " | ".join(
-        f"{change.subject}: {message_of(error)}" for change, error in list(errors.items())[:10]
-    )
+    details = " | ".join(_detail(change, error) for change, error in list(errors.items())[:10])
     error = CommitError(
         f"{len(figures.done)} of {len(changes)} changes are written, {len(figures.not_done)} are not, and "
         f"{len(figures.unknown)} have an unknown outcome; both stay in the session and can be committed again. "
@@ -621,3 +619,9 @@ def _partial_commit_error(
     )
     error.__cause__ = next(iter(errors.values()))
     return error
+
+
+def _detail(change: Change, error: Exception) -> str:
+    """The text of an error, after the name of the item. Most texts begin with that already."""
+    subject, text = str(change.subject), message_of(error)
+    return text if text.startswith(subject) else f"{subject}: {text}"

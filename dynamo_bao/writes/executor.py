@@ -39,6 +39,7 @@ from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.records import define, field, frozen
 from dynamo_bao.writes.actions import WritePlan, new_token, request_alone, request_for
+from dynamo_bao.writes.item_size import is_size_refusal, too_large
 from dynamo_bao.writes.plans import ItemRef
 
 Send = Callable[[Request, float], Reply]
@@ -59,15 +60,24 @@ class ConditionFailure:
 
     Attributes:
         reasons: one code for each action of the plan, None for an action without an error.
+        texts: DynamoDB's text for each reason, where it gave one.
         items: the stored item per action, where DynamoDB returned it.
         repeated: whether an earlier attempt may have been done.
         cause: the error for DynamoDB's reply.
     """
 
     reasons: tuple[str | None, ...]
+    texts: tuple[str | None, ...]
     items: tuple[Item | None, ...]
     repeated: bool
     cause: BaoError
+
+    @classmethod
+    def of(cls, failure: ConditionFailed | TransactionCancelled) -> ConditionFailure:
+        """The reason that an error of the transport gives."""
+        if isinstance(failure, ConditionFailed):
+            return cls(("ConditionalCheckFailed",), (None,), (failure.item,), failure.repeated, failure)
+        return cls(failure.reasons, failure.texts, failure.items, failure.repeated, failure)
 
 
 def _unknown_item(_: Update) -> None:
@@ -140,12 +150,8 @@ class WriteExecution:
         while True:
             try:
                 return self._send(deadline)
-            except ConditionFailed as failure:
-                refusal = ConditionFailure(
-                    ("ConditionalCheckFailed",), (failure.item,), failure.repeated, failure
-                )
-            except TransactionCancelled as failure:
-                refusal = ConditionFailure(failure.reasons, failure.items, failure.repeated, failure)
+            except (ConditionFailed, TransactionCancelled) as failure:
+                refusal = ConditionFailure.of(failure)
             if refusal.repeated and not self._item_was_fine(refusal):
                 stored = self._stored(refusal, deadline)
                 if self.plan.main_action.is_satisfied_by(stored):
@@ -216,7 +222,7 @@ class WriteExecution:
             raise unknown from cause_of(error)
         except Exception as error:
             if isinstance(error, ServiceError) and error.code == "ValidationException":
-                self._check_added_to(error)
+                self._explain(error, message_of(error))
             if not is_foreign(error) and is_unsafe_to_retry(error, [self.plan]):
                 raise WriteOutcomeUnknownError(
                     f"{self.subject} {self.operation}: {ADDED_PERHAPS}", **self.subject.names
@@ -232,14 +238,26 @@ class WriteExecution:
             **self.subject.names,
         )
 
-    def _check_added_to(self, refusal: BaoError) -> None:
-        """Raises `DataFormatError` if an addition was refused because the stored value has another type."""
+    def _explain(self, refusal: BaoError, *texts: str | None) -> None:
+        """Raises the error of a write that DynamoDB holds to be invalid because of what is stored.
+
+        Args:
+            refusal: the error for DynamoDB's reply.
+            texts: DynamoDB's texts for the refusal.
+
+        Raises:
+            ValidationError: if the item would be too large.
+            DataFormatError: if something is added to a stored value of another type.
+        """
+        schema, identity = self.subject.schema, self.subject.identity
+        if any(map(is_size_refusal, texts)):
+            finding = "would become too large with what is stored"
+            raise too_large(schema.name, identity.primary_id, finding) from refusal
         update = self.plan.main_action.update
         attributes = () if update is None else (*update.add, *update.delete)
         stored = self._read(self.deadline_from_now()) if attributes else None
         if stored is None:
             return
-        schema, identity = self.subject.schema, self.subject.identity
         values = schema.values_of(stored, identity.values)
         for attribute in attributes:
             name = schema.attributes.get(attribute)
@@ -251,7 +269,7 @@ class WriteExecution:
         failed = [number for number, reason in enumerate(refusal.reasons) if reason is not None]
         if not failed or any(refusal.reasons[number] != "ConditionalCheckFailed" for number in failed):
             if "ValidationError" in refusal.reasons:
-                self._check_added_to(refusal.cause)
+                self._explain(refusal.cause, *refusal.texts)
             raise self._cancelled(refusal) from cause_of(refusal.cause)
         return self.plan.main not in failed
 

@@ -35,7 +35,26 @@ def check_item_size(model: str, key: str, item: Item) -> None:
         return
     size = item_bytes(item)
     if size > MAX_ITEM_BYTES:
-        raise ValidationError(
-            f"{model} {key!r}: the item has {size} bytes, DynamoDB's limit is {MAX_ITEM_BYTES}. "
-            f"Keep large values elsewhere, or in several items."
-        )
+        raise too_large(model, key, f"has {size} bytes")
+
+
+def too_large(model: str, key: str, finding: str) -> ValidationError:
+    """The error for an item that is too large.
+
+    Args:
+        model, key: the names of the item.
+        finding: what is known of its size, after "the item".
+    """
+    return ValidationError(
+        f"{model} {key!r}: the item {finding}, DynamoDB's limit is {MAX_ITEM_BYTES}. "
+        f"Keep large values elsewhere, or in several items."
+    )
+
+
+def is_size_refusal(text: str | None) -> bool:
+    """Whether DynamoDB's text for a refusal says that an item would be too large.
+
+    >>> is_size_refusal("Item size to update has exceeded the maximum allowed size")
+    True
+    """
+    return text is not None and "Item size" in text and "exceeded the maximum allowed size" in text

@@ -112,13 +112,14 @@ class TransactionPlan:
 
     def refusals(self, refusal: ConditionFailure) -> dict[int, ConditionFailure]:
         """The refusals by the number of their write."""
-        answers = dict(zip(self.actions, zip(refusal.reasons, refusal.items, strict=True), strict=True))
+        members = zip(refusal.reasons, refusal.texts, refusal.items, strict=True)
+        answers = dict(zip(self.actions, members, strict=True))
         refusals: dict[int, ConditionFailure] = {}
         for number, plan in enumerate(self.writes.plans):
             table = self.writes.changes[number].table_key[0]
-            reasons, items = zip(*[answers[table, action.key] for action in plan.actions], strict=True)
+            reasons, texts, items = zip(*[answers[table, action.key] for action in plan.actions], strict=True)
             if any(reason is not None for reason in reasons):
-                refusals[number] = ConditionFailure(reasons, items, refusal.repeated, refusal.cause)
+                refusals[number] = ConditionFailure(reasons, texts, items, refusal.repeated, refusal.cause)
         return refusals
 
 
@@ -236,7 +237,7 @@ def run_transaction(
             send(combined.request(), deadline)
             return
         except TransactionCancelled as failure:
-            refusal = ConditionFailure(failure.reasons, failure.items, failure.repeated, failure)
+            refusal = ConditionFailure.of(failure)
         except Exception as error:
             if not is_foreign(error) and is_unsafe_to_retry(error, writes.plans):
                 raise WriteOutcomeUnknownError(f"The transaction of {writes}: {ADDED_PERHAPS}") from error

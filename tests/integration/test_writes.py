@@ -10,6 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dynamo_bao import (
+    BaoError,
+    CommitError,
     ConditionalError,
     ConfigurationError,
     CounterField,
@@ -43,6 +45,16 @@ def stored_item(manager: Manager, pk: str, sk: str) -> dict[str, Any] | None:
 def remove_behind_our_back(manager: Manager, pk: str, sk: str) -> None:
     """Deletes an item as another program would."""
     manager.client.delete_item(TableName=manager.table_name, Key={"_pk": {"S": pk}, "_sk": {"S": sk}})
+
+
+def grow_behind_our_back(manager: Manager, pk: str, sk: str) -> None:
+    """Adds 3,000 bytes to an item as another program would."""
+    manager.client.update_item(
+        TableName=manager.table_name,
+        Key={"_pk": {"S": pk}, "_sk": {"S": sk}},
+        UpdateExpression="SET note = :note",
+        ExpressionAttributeValues={":note": {"S": "z" * 3_000}},
+    )
 
 
 # --- create -----------------------------------------------------------------------------------------
@@ -688,6 +700,44 @@ def test_updates_over_400_kb_are_refused(manager: Manager, wire: Wire) -> None:
     assert Page.create(path="/fits", text="x")
     assert Page.update("/fits", text="é" * 200_000).version
     print(f"W7: {refused} updates over 400 KB refused, 0 requests; one that fits was written")
+
+
+def test_what_dynamodb_finds_too_large_is_the_same_error(manager: Manager) -> None:
+    """The size of an item that was not read is not known, so DynamoDB refuses its change. Nothing is written."""
+    comment = Comment.create(post_id="1", number=1, text="x" * 408_000)
+    user = User.create(name="Ada")
+    key, image = (comment.post_id, comment.number), b"y" * 2_000
+
+    def save_of_an_object_that_is_not_loaded() -> None:
+        with run_with_batch_context():
+            pending = Comment.find(key)
+            pending.image = image
+            pending.save()
+
+    for write in (lambda: Comment.update(key, image=image), save_of_an_object_that_is_not_loaded):
+        with pytest.raises(ValidationError, match=r"Comment '1#.*': .* limit is 409600") as refusal:
+            write()
+        assert isinstance(refusal.value.__cause__, BaoError)
+
+    with run_with_batch_context() as session:
+        pending = Comment.find(key)
+        pending.image = image
+        session.add(pending)
+        with pytest.raises(
+            CommitError, match=r"committed again\. Comment '1#\S+': the item would"
+        ) as partial:
+            session.commit()
+        assert isinstance(partial.value.__cause__, ValidationError)
+        assert partial.value.not_done == (pending,)
+        session.rollback()
+
+    key = (comment.post_id, Comment.create(post_id="1", number=2, text="x" * 406_000).number)
+    with pytest.raises(TransactionError, match="limit is 409600") as cancelled, transaction():
+        Comment.update(key, image=image)
+        User.update(user.user_id, age=5)
+        grow_behind_our_back(manager, "c#1", f"{2:020d}")
+    assert [type(error) for error in cancelled.value.errors] == [ValidationError, type(None)]
+    assert (Comment.find(key).image, User.find(user.user_id).age) == (None, None)
 
 
 def test_botocores_error_is_the_cause(manager: Manager) -> None:

@@ -81,6 +81,7 @@ class TransactionCancelled(TransactionError):
     Attributes:
         reasons: one code per action; None if the action was fine.
         items: the stored item per action, if DynamoDB returned it.
+        texts: DynamoDB's text for each reason, if it gave one.
         repeated: whether an earlier attempt of the same transaction may have been executed.
         retry_after: the seconds that DynamoDB asks to wait before the next attempt; None if it does not say.
     """
@@ -91,9 +92,11 @@ class TransactionCancelled(TransactionError):
         reasons: Sequence[str | None],
         items: Sequence[Item | None],
         retry_after: float | None = None,
+        texts: Sequence[str | None] = (),
     ) -> None:
         super().__init__(message, reasons)
         self.items: tuple[Item | None, ...] = tuple(items)
+        self.texts: tuple[str | None, ...] = tuple(texts) or (None,) * len(reasons)
         self.repeated = False
         self.retry_after = retry_after
 
@@ -219,4 +222,5 @@ def _cancelled(operation: str, response: Mapping[str, Any]) -> TransactionCancel
         codes,
         [reason.get("Item") or None for reason in reasons],
         retry_after_in(response),
+        [reason.get("Message") or None for reason in reasons],
     )
