@@ -104,6 +104,18 @@ class SessionInstances:
         instances[key] = self.lookups.eventual[mapper][key] = instance
         return instance
 
+    def stored_instance(self, mapper: ModelMapper, identity: Identity, tenant: str | None) -> Instance:
+        """The instance of a stored item, for a consistent read that no figure counts.
+
+        It is the session's instance for the key. A new one that was only added does not count: then it is another one,
+        which the session does not cache.
+        """
+        instance = self.lookup(mapper, identity, tenant, consistent=True, counted=False)
+        if state_of(instance).status is Status.TRANSIENT:
+            instance = pending_instance(mapper, identity, tenant, self._session)
+            state_of(instance).wants_consistent = True
+        return instance
+
     def lookup_new(
         self, mapper: ModelMapper, identities: Iterable[Identity], tenant: str | None
     ) -> dict[Key, Instance]:

@@ -469,9 +469,7 @@ def _update_loaded(
     defaults: Mapping[str, object],
 ) -> SaveChange:
     """The change of an update in a transaction. It loads the instance first, because it returns it."""
-    instance = session._instances.lookup(
-        mapper, subject.identity, subject.tenant, consistent=True, counted=False
-    )
+    instance = session._instances.stored_instance(mapper, subject.identity, subject.tenant)
     mapper._load_instance(instance)
     stored_item = loaded_of(instance)
     missing = {} if stored_item is None else lacking(mapper.schema, stored_item.item, defaults)
@@ -542,9 +540,7 @@ def _item_in_transaction(change: Change) -> StoredItem | None:
     session, subject = change.session, change.subject
     if session is None or change.transaction is None:
         return None
-    instance = session._instances.lookup(
-        change.mapper, subject.identity, subject.tenant, consistent=True, counted=False
-    )
+    instance = session._instances.stored_instance(change.mapper, subject.identity, subject.tenant)
     change.mapper._load_instance(instance)
     return loaded_of(instance)
 

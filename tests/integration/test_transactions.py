@@ -776,6 +776,23 @@ def test_what_a_block_saved_is_not_read_again(embedded: Manager, sent: Wire) -> 
         assert (post.views, post.title) == (1, "b") and len(sent) == 1
 
 
+def test_an_update_by_key_is_of_the_stored_item(embedded: Manager) -> None:
+    """A new object of the key that was only added does not count, as outside a transaction."""
+    Org.create(org_id="acme", name="Acme")
+    with run_with_batch_context() as session:
+        added, absent = Org(org_id="acme", name="Other"), Org(org_id="none", name="Nobody")
+        session.add(added, absent)
+        with transaction():
+            updated = Org.update("acme", name="Acme & Sons")
+            assert updated is not added
+            assert updated.name == "Acme & Sons"
+        with pytest.raises(ItemNotFoundError, match="Org 'none'"), transaction():
+            Org.update("none", name="Somebody")
+        assert (added.name, absent.name) == ("Other", "Nobody")
+        session.rollback()
+    assert Org.find("acme").name == "Acme & Sons"
+
+
 def test_what_a_block_deleted_cannot_be_deleted_again(embedded: Manager, sent: Wire) -> None:
     """The second call says so at once, and the first one is still carried out."""
     Org.create(org_id="a", name="A")
