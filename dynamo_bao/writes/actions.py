@@ -387,8 +387,11 @@ def check_update_size(model: str, key: str, before: Item, update: Update) -> Non
     edits: dict[str, list[Edit]] = {}
     for part in update.parts:
         edits.setdefault(part.target.name, []).append(part.edit)
-    for name, parts in edits.items():
-        changed = edited(after.pop(name, None), parts)
-        if changed is not None:
-            after[name] = changed
+    try:
+        for name, parts in edits.items():
+            changed = edited(after.pop(name, None), parts)
+            if changed is not None:
+                after[name] = changed
+    except (ValueError, LookupError):
+        return  # what is stored is not of the type that the update requires, so its condition will fail
     check_item_size(model, key, after)

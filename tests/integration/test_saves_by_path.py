@@ -367,12 +367,14 @@ def test_lists_are_appended_to(table: Manager, seen: Wire, way: str) -> None:
         {"S": "a"},
         {"S": "b"},
     ]
-    late = Profile.find("k")
-    assert late.items is not None
-    put(table, items={"L": []})
-    late.items.append("c")
-    with pytest.raises(ConditionalError):
-        late.save()
+    for other in ({"S": "no list"}, {"L": []}):
+        put(table, items={"L": [{"N": "1"}]})
+        late = Profile.find("k")
+        assert late.items is not None
+        put(table, items=other)
+        late.items.append("c")
+        with pytest.raises(ConditionalError):
+            late.save()
     late = Profile.find("k")
     assert late.items is not None
     late.items.append("c")
