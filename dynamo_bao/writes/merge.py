@@ -16,7 +16,15 @@ from dynamo_bao.writes.changes import Change, ConditionCheck, CreateChange, Dele
 from dynamo_bao.writes.document_changes import Parts
 from dynamo_bao.writes.effects import absolute, created_values
 from dynamo_bao.writes.item_size import check_item_size
-from dynamo_bao.writes.plans import CounterDelta, ItemRef, SetDelta, plan_create, plan_delete, plan_replace
+from dynamo_bao.writes.plans import (
+    RELATIVE_KINDS,
+    CounterDelta,
+    ItemRef,
+    SetDelta,
+    plan_create,
+    plan_delete,
+    plan_replace,
+)
 
 C = TypeVar("C", bound=Change)
 
@@ -195,4 +203,21 @@ def _after(change: SaveChange, field: Field, first: object, second: object) -> o
             raise QueryError(text, field=field.name) from error
         except ValueError as error:
             raise _cannot_follow(change.subject, field, error) from error
+    if RELATIVE_KINDS.issuperset((type(first), type(second))):
+        return _filled(change.subject, field, first, second)
     return _changed_value(change.subject, field, second, first)
+
+
+def _filled(subject: ItemRef, field: Field, first: object, second: object) -> object:
+    """The change of a counter or a set that is both added to and filled with `IfMissing`.
+
+    Raises:
+        QueryError: if only the stored value can say what both do.
+    """
+    if isinstance(first, CounterDelta) or (isinstance(first, SetDelta) and first.added):
+        return first  # it leaves a value, so IfMissing has no effect
+    raise QueryError(
+        f"{subject}: {field.name}: IfMissing and an addition or removal cannot be one change. Give the value, or use "
+        f"two transactions.",
+        field=field.name,
+    )

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from dynamo_bao import (
+    AddMembers,
     Append,
     ConditionalError,
     CounterField,
     DataFormatError,
+    DropMembers,
     IfMissing,
     Increment,
     IntegerField,
@@ -21,8 +23,10 @@ from dynamo_bao import (
     Model,
     Prepend,
     PrimaryKey,
+    QueryError,
     Remove,
     StringField,
+    StringSetField,
     TransactionError,
     UniqueConstraint,
     ValidationError,
@@ -41,6 +45,7 @@ class Page(Model, prefix="pg"):
     data: dict[str, Any] = MapField(default=dict)
     visits: int = CounterField()
     credit: int = CounterField(default=5)
+    tags: set[str] = StringSetField()
     primary_key = PrimaryKey("page_id")
 
 
@@ -86,7 +91,7 @@ def save(change: Callable[[Page], object]) -> Step:
 
 
 def fields_of(page: Page) -> tuple[object, ...]:
-    return page.text, page.lines, page.data, page.visits, page.credit
+    return page.text, page.lines, page.data, page.visits, page.credit, page.tags
 
 
 SEQUENCES: dict[str, tuple[dict[str, Any], list[Step]]] = {
@@ -148,6 +153,14 @@ SEQUENCES: dict[str, tuple[dict[str, Any], list[Step]]] = {
         {},
         [update({"credit": Remove()}), lambda key: Page.increment(key, credit=1)],
     ),
+    "an increment, then IfMissing": (
+        {},
+        [lambda key: Page.increment(key, visits=1), update({"visits": IfMissing(4)})],
+    ),
+    "a new member of a set, then IfMissing": (
+        {},
+        [update({"tags": AddMembers({"a"})}), update({"tags": IfMissing({"b"})})],
+    ),
 }
 
 POSITIONS: dict[str, tuple[dict[str, Any], list[Step]]] = {
@@ -200,6 +213,25 @@ def test_what_cannot_be_added_names_model_key_and_part(table: Manager) -> None:
             Page.update("k", {"data.x": {"a": 1}})
             Page.update("k", {"data.x": Increment(3)})
     assert (caught.value.model, caught.value.key, caught.value.field) == ("Page", "k", "data")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [update({"visits": IfMissing(4)}), lambda key: Page.increment(key, visits=1)],
+        [update({"tags": IfMissing({"a"})}), update({"tags": AddMembers({"b"})})],
+        [update({"tags": DropMembers({"a"})}), update({"tags": IfMissing({"b"})})],
+    ],
+    ids=["increment", "new member", "dropped member"],
+)
+def test_what_only_the_stored_value_could_say_is_refused(table: Manager, steps: list[Step]) -> None:
+    """A change that fills a missing value, and one that adds to it."""
+    Page.create(page_id="k", visits=1, tags={"a"})
+    with pytest.raises(QueryError, match=r"Page 'k': (visits|tags): IfMissing and .* two transactions"):  # noqa: SIM117
+        with transaction():
+            for step in steps:
+                step("k")
+    assert fields_of(Page.find("k"))[3:] == (1, 5, {"a"})
 
 
 def test_what_others_write_meanwhile_is_not_overwritten(table: Manager) -> None:
