@@ -51,8 +51,10 @@ class Loader:
             require_explicit(state.origin, self._settings)
             if self._settings.fetch == "peers":
                 round_kind = self.register_peers(state.origin, instance)
-        self._instances.lookups.add(key_of(instance), instance)
-        self.flush(round_kind)
+        for _ in range(2):  # the first round may read another instance of the key, which replaced this one
+            if state.status is Status.PENDING:
+                self._instances.lookups.add(key_of(instance), instance)
+                self.flush(round_kind)
 
     def register_peers(self, origin: RelationOrigin, instance: Instance) -> str | None:
         """Looks up the same relation of the peers; returns the kind of the round if it is for a whole page.

@@ -20,6 +20,7 @@ from dynamo_bao import (
     TenantMismatchError,
     TenantRequiredError,
     run_with_batch_context,
+    transaction,
 )
 from tests.support.models import ALL, Comment, Org, Page, Post, User
 from tests.support.wire import Wire
@@ -184,6 +185,23 @@ def test_objects_that_are_added(manager: Manager, wire: Wire) -> None:
             assert Org.find("x") is not pending
             assert len(wire) == 0
             session.rollback()
+
+
+@pytest.mark.parametrize("consistent", [False, True])
+def test_an_object_that_another_replaced_is_loaded_too(manager: Manager, consistent: bool) -> None:
+    """After a delete has found no item, a new lookup makes a new object, and both wait for the item."""
+    with run_with_batch_context():
+        earlier = Org.find("acme")
+        with pytest.raises(ItemNotFoundError):
+            earlier.delete()
+        elsewhere(lambda: Org.create(org_id="acme", name="Acme"))
+        later = Org.find("acme", consistent_read=consistent)
+        assert later is not earlier
+        with transaction():
+            earlier.name = "Acme & Sons"
+            earlier.save()
+        assert (earlier.name, later.name) == ("Acme & Sons", "Acme & Sons")
+    assert Org.find("acme").name == "Acme & Sons"
 
 
 @pytest.mark.rule(15)
