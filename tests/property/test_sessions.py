@@ -255,6 +255,7 @@ class Sessions(RuleBasedStateMachine):
     def find_by_email(self, who: str, email: str) -> None:
         with TenantContext.run_with_tenant(who):
             person = Person.find_by_email(email)
+        self.flushed()
         owners = [spot for spot, one in self.stored.items() if spot[0] == who and one["email"] == email]
         if not owners:
             assert person is None
