@@ -87,6 +87,7 @@ test: $(READY) engines javascript  ## the whole suite, on all engines
 long: $(READY) engines javascript  ## the promises that random and many-threaded tests hold, at full size: about an hour
 	BAO_EXAMPLES=10000 $(BIN)/python -m pytest --timeout 0 -n $(WORKERS) -s tests/property/test_sessions.py --engine moto,dynoxide
 	BAO_EXAMPLES=1500 $(BIN)/python -m pytest --timeout 0 -n $(WORKERS) -s tests/property/test_stored_values.py tests/property/test_filters.py tests/property/test_derived_attributes.py --engine moto,dynoxide
+	BAO_EXAMPLES=4000 $(BIN)/python -m pytest --timeout 0 -n $(WORKERS) -s tests/property/test_own_errors.py tests/property/test_overtaken_lists.py tests/property/test_merged_changes.py --engine moto,dynoxide
 	BAO_EXAMPLES=10000 $(BIN)/python -m pytest --timeout 0 -s tests/property/test_two_programs.py --engine dynoxide
 	BAO_EXAMPLES=1000 $(BIN)/python -m pytest --timeout 0 -s tests/property/test_two_programs.py --engine moto
 	BAO_EXAMPLES=2000 $(BIN)/python -m pytest --timeout 0 -n $(WORKERS) -s tests/property/test_has_many.py --engine moto,dynoxide

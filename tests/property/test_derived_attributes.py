@@ -38,6 +38,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.models.class_builder import schema_of
 from tests.support.examples import many
+from tests.support.tables import empty_table
 
 
 class Thing(Model, prefix="dv", iterable=True, iteration_buckets=2, searchable=["name", "note"]):
@@ -194,12 +195,6 @@ class History:
             if stored.exists():
                 assert mine.to_dict() == stored.to_dict()
 
-    def empty(self) -> None:
-        """Takes out what another history has left, one that failed too."""
-        client, table = self._manager.client, self._manager.table_name
-        for item in client.scan(TableName=table, ConsistentRead=True)["Items"]:
-            client.delete_item(TableName=table, Key={name: item[name] for name in ("_pk", "_sk")})
-
 
 def _derived(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name.startswith("_")}
@@ -214,7 +209,7 @@ def test_derived_attributes_stay_true(connected: Manager, request: pytest.Fixtur
     def run(chance: Random) -> None:
         nonlocal checked
         history = History(connected, chance)
-        history.empty()
+        empty_table(connected.client, connected.table_name)
         for _ in range(chance.randint(1, 3)):
             history.step()
             with run_with_batch_context() as session:

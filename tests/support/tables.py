@@ -43,7 +43,7 @@ class Tables:
         """The name of a table with every index and TTL and without items, for the length of the block."""
         name = self._free.pop() if self._free else self._made()
         yield name
-        if self._is_as_made(name) and self._emptied(name):
+        if self._is_as_made(name) and empty_table(self._client, name):
             self._free.append(name)
         else:
             self.delete(name)
@@ -84,13 +84,14 @@ class Tables:
         made = {index["IndexName"]: index["KeySchema"] for index in wanted["GlobalSecondaryIndexes"]}
         return indexes == made and not table.get("DeletionProtectionEnabled")
 
-    def _emptied(self, name: str) -> bool:
-        """Deletes a few items; False if there are many."""
-        keys = {"ProjectionExpression": "#p, #s", "ExpressionAttributeNames": {"#p": PK, "#s": SK}}
-        page = self._client.scan(TableName=name, Limit=FEW_ITEMS, ConsistentRead=True, **keys)
-        deletes = [{"DeleteRequest": {"Key": item}} for item in page["Items"]]
-        if "LastEvaluatedKey" in page:
-            return False
-        for first in range(0, len(deletes), MOST_OF_A_BATCH):
-            self._client.batch_write_item(RequestItems={name: deletes[first : first + MOST_OF_A_BATCH]})
-        return True
+
+def empty_table(client: Any, name: str) -> bool:
+    """Deletes the items of a table with boto3's client. Returns False, with no item deleted, if there are many."""
+    keys = {"ProjectionExpression": "#p, #s", "ExpressionAttributeNames": {"#p": PK, "#s": SK}}
+    page = client.scan(TableName=name, Limit=FEW_ITEMS, ConsistentRead=True, **keys)
+    deletes = [{"DeleteRequest": {"Key": item}} for item in page["Items"]]
+    if "LastEvaluatedKey" in page:
+        return False
+    for first in range(0, len(deletes), MOST_OF_A_BATCH):
+        client.batch_write_item(RequestItems={name: deletes[first : first + MOST_OF_A_BATCH]})
+    return True
