@@ -62,6 +62,8 @@ else:  # only writes need it
 COMPARED_KINDS = (MapField, ListField, NestedField, CounterField, SetField)
 """The kinds of fields of which a save can send less than the whole value."""
 _ORDERING = frozenset(("<", "<=", ">", ">="))
+_OPERAND_TYPES = {**dict.fromkeys(_ORDERING, ("S", "N", "B")), "begins_with": ("S", "B")}
+"""The types of values that some operators take."""
 
 
 @define(eq=False)
@@ -371,7 +373,9 @@ class Schema:
             return self._search_operand(value)
         owner, inner_steps = self._split(path)
         if inner_steps:
-            return self._inner_operand(path, owner, value, part_of(owner, inner_steps))
+            stored = self._inner_operand(path, owner, value, part_of(owner, inner_steps))
+            self._check_operator(path, owner, stored, operator)
+            return stored
         if (operator in _ORDERING and not owner.ordered) or (
             operator == "begins_with" and not owner.supports_begins_with
         ):
@@ -384,6 +388,15 @@ class Schema:
         if isinstance(owner, ListField) and operator == "contains":
             return self._inner_operand(path, owner, value, owner.element)
         return owner.member(value) if operator in ("contains", "begins_with") else owner.operand(value)
+
+    def _check_operator(self, path: UserPath, owner: Field, stored: AttributeValue, operator: str) -> None:
+        """Raises `QueryError` for an operator that DynamoDB does not have for a value inside a document."""
+        (code,) = stored
+        if code not in _OPERAND_TYPES.get(operator, (code,)):
+            raise QueryError(
+                f"{self.name}.{path_text(path)}: DynamoDB has no {operator} for a value of type {code}.",
+                field=owner.name,
+            )
 
     def search_spellings(self, text: object) -> list[AttributeValue]:
         """The spellings of `text`. The search text of a match contains one of them.

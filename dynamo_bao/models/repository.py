@@ -568,7 +568,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
                     self.schema.key_names, (key.__dict__[name] for name in self.schema.key_names), strict=True
                 )
             )
-        if key is None or key == {}:
+        if key is None or (isinstance(key, Mapping) and not key):
             raise ValidationError(
                 f"{self.schema.name}: a key is needed, not None.", self.schema.key_names[0], key
             )

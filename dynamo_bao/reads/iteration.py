@@ -9,6 +9,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 
 from dynamo_bao.dynamodb.expressions.conditions import AllOf, AnyOf, Condition, Negation
 from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.expressions.paths import Attribute, path_text
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_SEARCH_INDEX, SEARCH_TEXT
 from dynamo_bao.dynamodb.transport.rate_limit import UnitRate, checked_rate
@@ -294,4 +295,4 @@ def _names(condition: Condition) -> set[str]:
     if isinstance(condition, Negation):
         return _names(condition.part)
     path: Any = getattr(condition, "path", None)
-    return {path if isinstance(path, str) else path.name}
+    return {path.name if isinstance(path, Attribute) else path_text(path)}

@@ -39,6 +39,8 @@ from tests.support.wire import Wire
         (Org, 7, r"Org\.org_id takes str, not int"),
         (Org, b"acme", "takes str, not bytes"),
         (Org, ("a", "b"), "takes str, not tuple"),
+        (Org, {}, "a key is needed"),
+        (Org, Org.fields.name, "takes str, not FieldPath"),
         (Org, "x" * 2047, r"2049 bytes long, DynamoDB's limit is 2048"),
         (Org, "é" * 1023 + "xx", "2050 bytes"),
         (Org, "\ud800", "surrogate"),

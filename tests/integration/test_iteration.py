@@ -17,6 +17,7 @@ from dynamo_bao import (
     ConfigurationError,
     IntegerField,
     Manager,
+    MapField,
     Model,
     PrimaryKey,
     QueryError,
@@ -38,6 +39,7 @@ from tests.support.wire import Wire
 class Thing(Model, prefix="th", iterable=True, iteration_buckets=5):
     thing_id: str = StringField()
     status: str = StringField(default="active")
+    data: dict[str, Any] = MapField(default=dict)
 
     primary_key = PrimaryKey("thing_id")
 
@@ -94,7 +96,9 @@ def made(manager: Manager, number: int) -> list[str]:
     """The ids of stored things, written past the library."""
     schema, names = manager.repository(Thing).schema, [f"thing-{n:05d}" for n in range(number)]
     items = [
-        schema.item(None, schema.keys.from_key(None, name), {"thing_id": name, "status": "active"})
+        schema.item(
+            None, schema.keys.from_key(None, name), {"thing_id": name, "status": "active", "data": {}}
+        )
         for name in names
     ]
     for start in range(0, number, 25):
@@ -288,6 +292,8 @@ def test_conditions_the_index_cannot_judge(embedded: Manager) -> None:
     things, wire = embedded.repository(Thing), Wire(embedded.client)
     with pytest.raises(QueryError, match=r"status, thing_id.*filter=lambda"):
         iterate_all(things, filter={"$or": [{"status": "active"}, {"$not": {"thing_id": {"$gt": "a"}}}]})
+    with pytest.raises(QueryError, match=r"data\.size"):
+        iterate_all(things, filter=Thing.fields.data["size"] > 1)
     with pytest.raises(QueryError, match="_searchText"):
         iterate_all(things, filter={"_searchText": {"$contains": "x"}})
     with pytest.raises(QueryError, match="keys_only"):

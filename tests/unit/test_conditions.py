@@ -300,6 +300,12 @@ def test_values_are_validated_by_the_field(given: Any, field: str) -> None:
         {"tags": {"$lt": {"a"}}},
         {"address": {"$gte": {}}},
         {"parts": {"$between": [[], []]}},
+        {"address.city": {"$begins_with": 3}},
+        {"address.city": {"$begins_with": ["a"]}},
+        {"address.city": {"$gt": True}},
+        {"address.city": {"$lte": {"a": 1}}},
+        {"address.city": {"$between": [["a"], ["b"]]}},
+        F.address["city"] > [1],
     ],
 )
 def test_operators_that_dynamodb_does_not_take_for_a_type_are_refused(given: Any) -> None:
