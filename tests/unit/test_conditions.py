@@ -314,6 +314,25 @@ def test_operators_that_dynamodb_does_not_take_for_a_type_are_refused(given: Any
         rendered(given)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"age": {"$between": [10, 9]}}, "lower bound of 'age' is above"),
+        ({"name": {"$between": ["bob", "ada"]}}, "lower bound of 'name' is above"),
+        ({"blob": {"$between": [b"b", b"a"]}}, "lower bound of 'blob' is above"),
+        ({"address.floor": {"$between": [2, 1.5]}}, "lower bound of 'address.floor' is above"),
+        ({"address.floor": {"$between": [1, "a"]}}, "of the types N and S"),
+    ],
+)
+def test_a_range_that_holds_nothing_is_refused(given: Any, message: str) -> None:
+    """DynamoDB refuses it too."""
+    with pytest.raises(QueryError, match=message):
+        rendered(given)
+    ((path, operands),) = given.items()
+    equal_bounds = [operands["$between"][0]] * 2
+    assert "BETWEEN" in rendered({path: {"$between": equal_bounds}})[0]
+
+
 def test_a_wrong_operand_is_a_validation_error_too() -> None:
     """Code that catches either kind gets it, with the field."""
     with pytest.raises(ValidationError) as caught:

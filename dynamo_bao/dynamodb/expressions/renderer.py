@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.expressions.conditions import (
@@ -22,7 +23,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     any_of,
     too_deep,
 )
-from dynamo_bao.dynamodb.expressions.paths import Attribute, Path, UserPath
+from dynamo_bao.dynamodb.expressions.paths import Attribute, Path, UserPath, path_text
 from dynamo_bao.dynamodb.layout import SEARCH_TEXT
 from dynamo_bao.dynamodb.service import MAX_EXPRESSION_BYTES, AttributeValue
 from dynamo_bao.errors import QueryError
@@ -125,17 +126,24 @@ class _Renderer:
     def path(self, path: Path) -> str:
         return self._placeholders.at(path if isinstance(path, Attribute) else self._resolver.attribute(path))
 
+    def typed(self, path: Path, value: Any, operator: str) -> AttributeValue:
+        typed_value: AttributeValue = (
+            value if isinstance(path, Attribute) else self._resolver.operand(path, value, operator)
+        )
+        return typed_value
+
     def operand(self, path: Path, value: Any, operator: str) -> str:
-        if not isinstance(path, Attribute):
-            value = self._resolver.operand(path, value, operator)
-        return self._placeholders.value(value)
+        return self._placeholders.value(self.typed(path, value, operator))
 
     def compare(self, c: Compare) -> str:
         return f"{self.path(c.path)} {c.operator} {self.operand(c.path, c.value, c.operator)}"
 
     def between(self, c: Between) -> str:
-        low, high = (self.operand(c.path, end, "<=") for end in (c.low, c.high))
-        return f"{self.path(c.path)} BETWEEN {low} AND {high}"
+        low, high = (self.typed(c.path, end, "<=") for end in (c.low, c.high))
+        if not isinstance(c.path, Attribute):
+            _check_range(c.path, low, high)
+        low_mark, high_mark = map(self._placeholders.value, (low, high))
+        return f"{self.path(c.path)} BETWEEN {low_mark} AND {high_mark}"
 
     def in_(self, c: In) -> str:
         operands = ", ".join(self.operand(c.path, value, "=") for value in c.values)
@@ -185,6 +193,23 @@ class _Renderer:
             texts.append(f"({text})" if type(term) in _GROUPS else text)
         self._depth -= 1
         return word.join(texts)
+
+
+def _check_range(path: UserPath, low: AttributeValue, high: AttributeValue) -> None:
+    """Raises `QueryError` for bounds of a range that DynamoDB refuses."""
+    ((low_code, low_value),) = low.items()
+    ((high_code, high_value),) = high.items()
+    if low_code != high_code:
+        raise QueryError(
+            f"The bounds of a range of {path_text(path)!r} are of the types {low_code} and {high_code}. Give two "
+            f"values of one type."
+        )
+    order = Decimal if low_code == "N" else lambda value: value
+    if order(low_value) > order(high_value):
+        raise QueryError(
+            f"The lower bound of {path_text(path)!r} is above its upper bound, so the condition never holds, and "
+            f"DynamoDB refuses it. Compare the bounds first."
+        )
 
 
 _GROUPS = frozenset((AllOf, AnyOf, Size))
