@@ -151,7 +151,7 @@ def load_related(instance: Instance, names: Iterable[str] | None) -> None:
         return
     repository._load_instance(instance)
     session = resolve_scope_of(state_of(instance), "load_related_data")
-    read_side.load_relations([read_side.EagerLoad([instance], names)], session, kind=None)
+    read_side.load_relations([read_side.EagerLoad(repository, [instance], names)], session, kind=None)
 
 
 def _load_of_new(instance: Instance, relation: Relation) -> None:

@@ -270,7 +270,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         if related == ():
             return
         loaded = [instance for instance in instances.values() if state_of(instance).status is Status.LOADED]
-        read_side.load_relations([read_side.EagerLoad(loaded, related)], session)
+        read_side.load_relations([read_side.EagerLoad(self, loaded, related)], session)
 
     def exists(self, instance: M) -> bool:
         """Whether the item of an instance is stored, as far as this session knows. A pending one is loaded.

@@ -50,19 +50,21 @@ class EagerLoad:
     """A request to load relations.
 
     Attributes:
-        instances: instances of one model. They are loaded, unless all paths are to many instances.
+        mapper: the repository of the instances.
+        instances: instances of one model. They are loaded, unless all paths are to many instances, or new objects that
+            were only added. Only relation fields of new ones are loaded.
         paths: relations, also nested as in ``"posts.comments.user_id"``; None for all relation fields.
         weakly: whether targets of relation fields stay cached only while other code holds them.
     """
 
+    mapper: ModelMapper
     instances: Sequence[Instance]
     paths: Iterable[str] | None
     weakly: bool = False
 
     def levels(self) -> dict[Relation, list[str]]:
         """By relation, the paths to load from its targets."""
-        mapper = state_of(self.instances[0]).mapper
-        assert mapper is not None
+        mapper = self.mapper
         levels: dict[Relation, list[str]] = {}
         for path in mapper.schema.relation_names if self.paths is None else self.paths:
             head, _, inner_path = path.partition(".")
@@ -98,7 +100,11 @@ def _load_level(loads: Sequence[EagerLoad], session: Session, kind: str | None) 
     for load in loads:
         for relation, paths in load.levels().items():
             if relation.is_to_many:
-                level_results = [_items_of(instance, relation, session) for instance in load.instances]
+                level_results = [
+                    load.mapper._announced_items(instance, relation.name, session)
+                    for instance in load.instances
+                    if state_of(instance).status is not Status.TRANSIENT
+                ]
                 results += level_results
                 loading += [(result._items, relation, paths) for result in level_results]
             else:
@@ -111,7 +117,9 @@ def _load_level(loads: Sequence[EagerLoad], session: Session, kind: str | None) 
             members = next_targets.setdefault((relation.target, tuple(paths)), {})
             members.update((id(target), target) for target in targets if _is_loaded(target))
     return [
-        EagerLoad(list(members.values()), paths) for (_, paths), members in next_targets.items() if members
+        EagerLoad(target, list(members.values()), paths)
+        for (target, paths), members in next_targets.items()
+        if members
     ]
 
 
@@ -129,37 +137,29 @@ def load_all_pages(results: Sequence[PagedResult], session: Session, kind: str |
         kind = "pages"
 
 
-def _items_of(instance: Instance, relation: Relation, session: Session) -> Any:
-    mapper = state_of(instance).mapper
-    assert mapper is not None
-    return mapper._announced_items(instance, relation.name, session)
-
-
 def _targets_of(load: EagerLoad, field: str, session: Session) -> list[Instance]:
     """The targets of a relation field, each once. Targets that are not cached are then pending in `session`."""
     targets: dict[int, Instance] = {}
     for instance in load.instances:
-        target = _target(instance, field, session, load.weakly)
+        target = _target(load, instance, field, session)
         if target is not None:
             targets[id(target)] = target
     return list(targets.values())
 
 
-def _target(instance: Instance, field: str, session: Session, weakly: bool) -> Any:
+def _target(load: EagerLoad, instance: Instance, field: str, session: Session) -> Any:
     cached = remembered_related(instance, field)
     if cached is not None:
         state = state_of(cached)
         if state.session is session and state.status not in (Status.PENDING, Status.FAILED):
             return cached
-    mapper = state_of(instance).mapper
-    assert mapper is not None
     try:
-        reference = mapper._related_target(instance, field)
+        reference = load.mapper._related_target(instance, field)
     except DataFormatError:  # raised when the relation itself is read
         return None
     if reference is None:
         return None
-    target = session._instances.lookup(*reference, counted=cached is None, weakly=weakly)
+    target = session._instances.lookup(*reference, counted=cached is None, weakly=load.weakly)
     state_of(target).origin = None  # this load is explicit
     remember_related(instance, field, target)
     return target
@@ -249,12 +249,12 @@ def _eager_loads(group: Pages) -> Iterator[EagerLoad]:
     if query.mapper.schema.has_relations:
         make_peers(rows)
     if query.related != ():
-        yield EagerLoad(rows, query.related)
+        yield EagerLoad(query.mapper, rows, query.related)
     if query.related_only is not None:
         for is_used in (True, False):  # what nobody has used yet is forgotten with its result
             pages = [page for result, page in group if result._is_used is is_used]
             used_rows = [row for page in pages for row in page if type(row) is not InvalidRow]
-            yield EagerLoad(used_rows, [query.related_only], weakly=not is_used)
+            yield EagerLoad(query.mapper, used_rows, [query.related_only], weakly=not is_used)
 
 
 def _failure_of_targets(rows: Sequence[LoadedRow], field: str) -> Exception | None:

@@ -654,6 +654,21 @@ def test_outside_a_context_a_query_and_a_batch_load_it_too(sent: Wire) -> None:
     assert sent.operations == []
 
 
+def test_new_objects_among_the_rows_load_what_their_fields_lead_to(sent: Wire) -> None:
+    """An object that was only added stands for the stored item of its key, also where relations are loaded."""
+    Tag.create(tag_id="red")
+    Tagging.create(post_id="p000", tag_id="red")
+    with run_with_batch_context() as session:
+        user, tagging = User(user_id="u03", org_id="o1"), Tagging(post_id="p000", tag_id="red")
+        session.add(user, tagging)
+        users = list(User.by_status.query("on", load_related=["posts", "org"]))
+        assert any(row is user for row in users)
+        assert user.org.org_id == "o1"
+        assert [len(row.posts) for row in users] == [3] * USERS
+        assert [tag.tag_id for tag in Post.find("p000").tags] == ["red"]
+        session.rollback()
+
+
 def test_explicit_loading_fetches_all_pages_and_implicit_the_first(sent: Wire) -> None:
     """Pages of one megabyte: all of them with the name, in one round a page; the rest when it is reached otherwise."""
     store_large_posts()
