@@ -18,6 +18,7 @@ from dynamo_bao import (
     BaoError,
     CounterField,
     DropMembers,
+    HasMany,
     IfMissing,
     Increment,
     Index,
@@ -30,6 +31,8 @@ from dynamo_bao import (
     NestedField,
     Prepend,
     PrimaryKey,
+    Related,
+    RelatedField,
     Remove,
     StringField,
     StringSetField,
@@ -51,6 +54,14 @@ class Address:
     names: list[str] = attrs.field(factory=list)
 
 
+class Shelf(Model, prefix="os"):
+    shelf_id: str
+    label: str | None = StringField(default=None)
+
+    primary_key = PrimaryKey("shelf_id")
+    things = HasMany["Thing"]("by_shelf")
+
+
 class Thing(Model, prefix="oe", iterable=True, searchable=["name"]):
     thing_id: str
     name: str = StringField(default="hen")
@@ -60,13 +71,14 @@ class Thing(Model, prefix="oe", iterable=True, searchable=["name"]):
     data: dict[str, Any] | None = MapField(default=None)
     lines: list[Any] = ListField(default=list)
     address: Address | None = NestedField(Address, default=None)
-    shelf: str | None = StringField(default=None)
+    shelf_id: str | None = RelatedField("Shelf", default=None)
     rank: int | None = IntegerField(default=None)
     version: str = VersionField()
     modified: datetime = ModifiedDateField()
 
     primary_key = PrimaryKey("thing_id")
-    by_shelf = Index("shelf", "rank", id="gsi1")
+    by_shelf = Index("shelf_id", "rank", id="gsi1")
+    shelf = Related["Shelf"]("shelf_id")
     unique_email = UniqueConstraint("email", id="uc1")
 
 
@@ -79,7 +91,7 @@ VALUES: dict[str, list[Any]] = {
     "data": [None, {}, {"a": 1}, {"a": {"b": 1, "c": [1, 2]}}, {"a.b": 1, "s": {"x"}}],
     "lines": [[], [1], [1, {"a": 2}]],
     "address": [None, Address(), Address("Elm Street", 1, ["Ada"])],
-    "shelf": [None, "p", "q"],
+    "shelf_id": [None, "p", "q"],
     "rank": [None, 1, 2],
 }
 PATHS = [
@@ -102,7 +114,7 @@ CONDITIONS = [
     Thing.fields.views > 1,
     Thing.fields.email.exists(),
     {"rank": {"$gt": 0}},
-    ~(Thing.fields.shelf == "p"),
+    ~(Thing.fields.shelf_id == "p"),
 ]
 
 
@@ -131,6 +143,9 @@ class Program:
 
     def _condition(self) -> Any:
         return self._chance.choice(CONDITIONS)
+
+    def _shelf(self) -> str:
+        return self._chance.choice("pq")
 
     def _hold(self, thing: Thing) -> Thing:
         self._held = [*self._held[-5:], thing]
@@ -174,7 +189,11 @@ class Program:
             lambda _: self._any().delete(),
             lambda _: self._any().refresh(),
             lambda _: (self._any().has_changes(), self._any().changes(), self._any().to_dict()),
-            lambda _: [self._hold(thing) for thing in Thing.by_shelf.query(chance.choice("pq"))],
+            lambda _: [self._hold(thing) for thing in Thing.by_shelf.query(self._shelf(), load_related=True)],
+            lambda _: [self._hold(thing).shelf for thing in Shelf.find(self._shelf()).things],
+            lambda _: Shelf.upsert(shelf_id=self._shelf(), label=chance.choice([None, "new"])),
+            lambda _: Shelf.delete(self._shelf()),
+            lambda _: self._any().load_related_data(),
             lambda _: list(Thing.iterate_all()),
             lambda key: self._elsewhere(key),
         ]
@@ -227,7 +246,7 @@ class Program:
 
 @pytest.fixture
 def connected(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
-    with init_models(models=[Thing], table_name=ready_table, **connection) as manager:
+    with init_models(models=[Shelf, Thing], table_name=ready_table, **connection) as manager:
         yield manager
 
 
