@@ -156,14 +156,13 @@ def _in_new_process(module: str, *arguments: object) -> Figures:
 
 
 def _writes(*, quick: bool) -> Figures:
-    rounds: dict[str, writes.Rounds] = {}
-    for _ in range(1 if quick else LIVES):
+    lives, rounds = (1, 1) if quick else (LIVES, ROUNDS_OF_WRITES)
+    joined: dict[str, writes.Rounds] = {}
+    for _ in range(lives):
         with _dynoxide() as url:
-            for row, rounds_of_life in _in_new_process(
-                "writes", url, 1 if quick else ROUNDS_OF_WRITES
-            ).items():
-                rounds.setdefault(row, []).extend(rounds_of_life)
-    return {"writes": {row: writes.medians(rounds[row]) for row in rounds}}
+            for row, further_rounds in _in_new_process("writes", url, rounds).items():
+                joined.setdefault(row, []).extend(further_rounds)
+    return {"writes": {row: writes.medians(joined[row]) for row in joined}}
 
 
 def _jobs(*, quick: bool) -> Figures:
