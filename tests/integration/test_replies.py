@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import os
 import random
@@ -269,6 +270,8 @@ class Reader:
         self._note(saved is None or (saved.org_id, saved.name) == (name, f"New {name}"))
 
 
+# Python's `ssl` drops a socket unclosed if the server resets the connection before the handshake begins.
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("way", ["direct", "botocore"])
 @pytest.mark.promise("R13")
@@ -286,6 +289,7 @@ def test_no_reply_is_taken_for_another(tmp_path: Path, way: str, tls: bool) -> N
         f"\nR13: {way}, {'TLS' if tls else 'plain'}: {reader.wrong} wrong answers, {reader.right:,} right, "
         f"{reader.told:,} told; replies: {kinds}"
     )
+    gc.collect()  # such sockets, before another test
     assert reader.wrong == 0
     assert reader.right > REPLIES / 10
 
