@@ -28,17 +28,18 @@ class _Source:
         self.restart()
 
     def restart(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may need an id while its thread makes one
         self._last = 0
 
     def next(self) -> str:
         encode = self._encode or self._encoder()
         fresh = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
         with self._lock:
+            # No signal is handled in these two lines, as they call nothing.
             previous = self._last
             # Use the new value in a later millisecond. Otherwise add 1 to the last value.
-            self._last = fresh if fresh >> 80 > previous >> 80 else previous + 1
-            return encode(self._last.to_bytes(16, "big"))
+            self._last = number = fresh if fresh >> 80 > previous >> 80 else previous + 1
+        return encode(number.to_bytes(16, "big"))
 
     def _encoder(self) -> Callable[[bytes], str]:
         # Imported here: the compiled module is needed only to create ids.

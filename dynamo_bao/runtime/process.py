@@ -16,18 +16,19 @@ from collections.abc import Callable
 class _Process:
     """The identity of one process, and a lock; a fork child gets new ones.
 
-    The lock guards objects that are made once per process, such as clients.
+    The lock guards objects that are made once per process, such as clients. Like all locks of the library that guard
+    some lines of code, it is reentrant: the handler of a signal may use the library while its thread holds the lock.
     """
 
     def __init__(self) -> None:
         self.token: object = object()
-        self.lock: threading.Lock = threading.Lock()
+        self.lock: threading.RLock = threading.RLock()
         self.fork_safe_locks: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
         self._after_fork: list[Callable[[], None]] = []
 
     def renew(self) -> None:
         self.token = object()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         for lock in self.fork_safe_locks:
             lock.renew()
         for callback in self._after_fork:

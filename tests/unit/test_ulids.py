@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -129,3 +130,18 @@ def test_a_ulid_is_known(text: str) -> None:
 def test_anything_else_is_none(text: object) -> None:
     """Other letters, lengths and types, and lower case, are no ULID."""
     assert not is_ulid(text)
+
+
+def test_a_handler_of_a_signal_may_make_one_too() -> None:
+    """Also while its thread makes one, and all are different."""
+    made: list[str] = []
+    before = signal.signal(signal.SIGVTALRM, lambda *_: made.append(new_ulid()))
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.0002, 0.0002)
+    try:
+        ours = [new_ulid() for _ in range(50_000)]
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    assert made
+    assert len({*made, *ours}) == len(made) + len(ours)
+    assert ours == sorted(ours)

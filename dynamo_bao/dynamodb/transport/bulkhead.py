@@ -24,7 +24,7 @@ class Bulkhead:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._calls: defaultdict[Place, WeakSet[object]] = defaultdict(WeakSet)
 
     def enter(self, call: object, places: Iterable[Place], most: float) -> bool:
@@ -50,7 +50,7 @@ class Bulkhead:
 
     def forget(self) -> None:
         """Forgets all calls and makes a new lock, for a fork child, in which none of the calls goes on."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._calls.clear()
 
 

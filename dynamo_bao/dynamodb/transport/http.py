@@ -436,7 +436,7 @@ class Connections:
         self.read_seconds: float = read_seconds
         self._idle: list[Connection] = []
         self._is_closed = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._lookup: HostLookup | None = None
         self._tls_session: ssl.SSLSession | None = None
 

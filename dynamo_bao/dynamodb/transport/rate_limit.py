@@ -44,7 +44,7 @@ class UnitRate:
     _free_at: float | None = field(default=None, init=False)
     """When all units of earlier requests have had their time; None before the first request."""
     _costs: dict[str, float] = field(factory=dict, init=False)
-    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    _lock: threading.RLock = field(factory=threading.RLock, init=False)
 
     def wait(self, kind: str, guess: float) -> float:
         """Waits until a request can be sent, and reserves units for it.
@@ -91,7 +91,7 @@ class _PausableTime:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._waiting_threads = 0
         self._paused_at = 0.0
         self._paused_seconds = 0.0
