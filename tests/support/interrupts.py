@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dis
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import dynamo_bao
@@ -43,8 +45,31 @@ def signals_raise(error: BaseException) -> Iterator[None]:
         signal.signal(SIGNAL, before)
 
 
+@cache
+def _ends_of_blocks(code: CodeType) -> frozenset[int]:
+    """The instructions that leave a ``with`` block: from the end of the block to the call of ``__exit__``.
+
+    CPython handles no signal there, so that a lock which is held is always released.
+    """
+    instructions, ends = list(dis.get_instructions(code)), set[int]()
+    for number, first in enumerate(instructions):
+        nones = instructions[number : number + 3]
+        call = [further for further in instructions[number + 3 : number + 5] if further.opname != "PRECALL"][
+            :1
+        ]
+        if [(one.opname, one.argval) for one in nones] == [("LOAD_CONST", None)] * 3 and call[
+            0
+        ].opname == "CALL":
+            before = instructions[number - 1]
+            ends |= set(range(first.offset, call[0].offset + 1))
+            ends |= {before.offset} if before.opname == "SWAP" else set()
+    return frozenset(ends)
+
+
 class Instructions:
     """Runs calls, and interrupts them at an instruction of the library's code.
+
+    It does so at every instruction, also where CPython handles no signals, except at the ends of ``with`` blocks.
 
     Args:
         modules: parts of the file names of the modules whose instructions count; all of the library's by default.
@@ -86,7 +111,7 @@ class Instructions:
         return self._step
 
     def _step(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if event == "opcode":
+        if event == "opcode" and frame.f_lasti not in _ends_of_blocks(frame.f_code):
             if self.counted == self._countdown:
                 signal.raise_signal(SIGNAL)
             self.counted += 1
