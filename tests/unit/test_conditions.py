@@ -282,6 +282,7 @@ def test_a_wrong_condition_is_a_query_error(given: Any, message: str) -> None:
         ({"age": 10**38 + 1}, "age"),
         ({"person_id": "\ud800"}, "person_id"),
         ({"tags": {"$contains": "\ud800"}}, "tags"),
+        (F.age.between(F.age, 9), "age"),
     ],
 )
 def test_values_are_validated_by_the_field(given: Any, field: str) -> None:

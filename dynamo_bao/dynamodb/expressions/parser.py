@@ -197,7 +197,7 @@ def _comparison(path: UserPath, name: str, operand: object) -> Condition:
 
 
 def _between(path: UserPath, operand: object) -> Condition:
-    if not isinstance(operand, (list, tuple)) or len(operand) != 2 or None in operand:
+    if not isinstance(operand, (list, tuple)) or len(operand) != 2 or any(end is None for end in operand):
         raise OperandError(
             f"$between on {path_text(path)!r} requires an array with exactly 2 elements.", path, operand
         )
