@@ -64,11 +64,10 @@ class EagerLoad:
 
     def levels(self) -> dict[Relation, list[str]]:
         """By relation, the paths to load from its targets."""
-        mapper = self.mapper
         levels: dict[Relation, list[str]] = {}
-        for path in mapper.schema.relation_names if self.paths is None else self.paths:
+        for path in self.mapper.schema.relation_names if self.paths is None else self.paths:
             head, _, inner_path = path.partition(".")
-            levels.setdefault(mapper._relation(head), []).extend([inner_path] if inner_path else [])
+            levels.setdefault(self.mapper._relation(head), []).extend([inner_path] if inner_path else [])
         return levels
 
 

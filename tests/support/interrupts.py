@@ -51,18 +51,12 @@ def _ends_of_blocks(code: CodeType) -> frozenset[int]:
 
     CPython handles no signal there, so that a lock which is held is always released.
     """
-    instructions, ends = list(dis.get_instructions(code)), set[int]()
-    for number, first in enumerate(instructions):
-        nones = instructions[number : number + 3]
-        call = [further for further in instructions[number + 3 : number + 5] if further.opname != "PRECALL"][
-            :1
-        ]
-        if [(one.opname, one.argval) for one in nones] == [("LOAD_CONST", None)] * 3 and call[
-            0
-        ].opname == "CALL":
-            before = instructions[number - 1]
-            ends |= set(range(first.offset, call[0].offset + 1))
-            ends |= {before.offset} if before.opname == "SWAP" else set()
+    instructions = [one for one in dis.get_instructions(code) if one.opname != "PRECALL"]
+    ends = set[int]()
+    for before, *nones, call in zip(*(instructions[start:] for start in range(5)), strict=False):
+        if call.opname == "CALL" and all((one.opname, one.argval) == ("LOAD_CONST", None) for one in nones):
+            first = before if before.opname == "SWAP" else nones[0]  # the block returns a value
+            ends |= set(range(first.offset, call.offset + 1))
     return frozenset(ends)
 
 
