@@ -16,8 +16,8 @@ from collections.abc import Callable
 class _Process:
     """The identity of one process, and a lock; a fork child gets new ones.
 
-    The lock guards objects that are made once per process, such as clients. Like all locks of the library that guard
-    some lines of code, it is reentrant: the handler of a signal may use the library while its thread holds the lock.
+    The lock guards objects that are made once per process, such as clients. It is reentrant, because the handler of a
+    signal may use the library while its thread holds the lock.
     """
 
     def __init__(self) -> None:

@@ -103,7 +103,7 @@ class _FaultySender:
         self._wire = wire
         self._operations = None if operations is None else frozenset(operations)
         self._chance = random.Random(seed)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._next: Callable[[], Fault | None] = lambda: None
         self.attempts: int = 0
 

@@ -27,7 +27,7 @@ class RecordingTransport:
 
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.requests: list[Request] = []
         self.wire: Any = getattr(inner, "wire", None)
 
