@@ -13,6 +13,7 @@ import pytest
 
 from dynamo_bao.dynamodb.rows import RowType
 from dynamo_bao.dynamodb.service import GET_ITEM
+from dynamo_bao.dynamodb.transport.embedded.engine import EmbeddedEngine
 from dynamo_bao.runtime.process import ForkSafeLock
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -73,3 +74,15 @@ def test_a_child_reads_rows_while_a_thread_of_its_parent_was_compiling_them() ->
     with held_by_another_thread(rows._lock):
         assert works_in_a_fork_child(lambda: rows.parsed(body, GET_ITEM))
     assert rows.parsed(body, GET_ITEM) is not None
+
+
+def test_a_child_uses_the_embedded_engine_while_a_thread_of_its_parent_was_using_it() -> None:
+    """It has a copy of the engine."""
+    engine = EmbeddedEngine()
+
+    def list_tables() -> None:
+        assert engine.answer_to("DynamoDB_20120810.ListTables", b"{}")[0] == 200
+
+    with held_by_another_thread(engine._lock):
+        assert works_in_a_fork_child(list_tables)
+    list_tables()

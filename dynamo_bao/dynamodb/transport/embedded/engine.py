@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 import zlib
 from collections.abc import Callable, Mapping
@@ -17,7 +16,8 @@ from dynamo_bao.dynamodb.transport.embedded.errors import RequestError, ServiceE
 from dynamo_bao.dynamodb.transport.embedded.moto_operations import MotoOperations
 from dynamo_bao.dynamodb.transport.embedded.request_checks import reader_of, require_constraints
 from dynamo_bao.dynamodb.transport.embedded.tables import Tables
-from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.errors import ConcurrencyError, ConfigurationError
+from dynamo_bao.runtime.process import ForkSafeLock, this_process
 
 JSON: Final = "application/x-amz-json-1.0"
 _TARGETS: Final = ("DynamoDB_20120810.",)
@@ -48,7 +48,8 @@ class EmbeddedEngine:
         backend = DynamoDBBackend(REGION, ACCOUNT)
         self._tables = Tables(backend, shortest_name)
         self._moto_operations = MotoOperations(backend, self._tables)
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
+        self._busy_process: object = None  # the process that is in the middle of a request
         self._operations = self._all_operations()
 
     def _all_operations(self) -> dict[str, Callable[[Any], Any]]:
@@ -93,6 +94,9 @@ class EmbeddedEngine:
         Args:
             target: the header ``X-Amz-Target``.
             body: the JSON of the request.
+
+        Raises:
+            ConcurrencyError: in the handler of a signal that came in the middle of another request of the thread.
         """
         status = 200
         try:
@@ -127,10 +131,19 @@ class EmbeddedEngine:
         require_constraints(operation, request)
         carry_out = self._operations.get(operation)
         with self._lock:
-            if carry_out is None:
-                return self._moto_operations.reply(operation, request)
-            # Encoded inside the lock: an answer shares the items of the table.
-            return msgspec.json.encode(carry_out(request))
+            if self._busy_process is this_process.token:
+                raise ConcurrencyError(
+                    f"{operation}: the embedded engine is in the middle of another request of this thread. The handler "
+                    f"of a signal cannot send it one: let it note the signal, and send the request afterwards."
+                )
+            try:
+                self._busy_process = this_process.token
+                if carry_out is None:
+                    return self._moto_operations.reply(operation, request)
+                # Encoded inside the lock: an answer shares the items of the table.
+                return msgspec.json.encode(carry_out(request))
+            finally:
+                self._busy_process = None
 
 
 @cache
