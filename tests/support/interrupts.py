@@ -101,6 +101,7 @@ class Instructions:
             return None
         if any(part in file for part in self._without):
             return None
+        frame.f_trace = self._step  # set already, because CPython 3.13 ignores the next line without it
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self._step
 
