@@ -139,8 +139,30 @@ def argument_names(kind: type[Field]) -> tuple[str, ...]:
 
 
 def _own_annotations(cls: type[object]) -> dict[str, Any]:
-    """The annotations in the body of a class. Built-in classes have none."""
-    return dict(getattr(cls, "__annotations__", {}))
+    """The annotations in the body of a class. Built-in classes have none.
+
+    Python evaluates them now, since version 3.14. One that names something that is not defined yet is returned as a
+    string, as if it stood in quotes.
+    """
+    try:
+        return dict(getattr(cls, "__annotations__", {}))
+    except NameError:
+        if sys.version_info >= (3, 14):
+            # Imported here: it is new in Python 3.14, and few models need it.
+            from annotationlib import Format, get_annotations
+
+            texts = get_annotations(cls, format=Format.STRING)
+            annotations = get_annotations(cls, format=Format.FORWARDREF)
+            return {
+                name: texts[name] if _has_open_name(annotation) else annotation
+                for name, annotation in annotations.items()
+            }
+        raise
+
+
+def _has_open_name(annotation: object) -> bool:
+    """Whether an annotation names something that is not defined yet."""
+    return isinstance(annotation, typing.ForwardRef) or any(map(_has_open_name, typing.get_args(annotation)))
 
 
 def has_fields(cls: type[object]) -> bool:

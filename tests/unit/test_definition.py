@@ -642,6 +642,38 @@ def test_a_forward_reference_is_resolved_at_first_use(module: Any) -> None:
     assert parcel.declared is module.Size.SMALL
 
 
+UNQUOTED = """
+from dynamo_bao import IntegerField, Model, PrimaryKey
+import enum
+import typing
+
+class Parcel(Model, prefix="zzq"):
+    class Label(enum.Enum):
+        FRAGILE = "f"
+
+    places: typing.ClassVar[dict[str, Parcel]] = {}
+    parcel_id: str
+    size: Size
+    smaller: list[Size] | None
+    label: Label
+    quoted: "Size"
+    weight: Grams = IntegerField()
+    primary_key = PrimaryKey("parcel_id")
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="before Python 3.14, such a name must be in quotes")
+def test_a_forward_reference_needs_no_quotes(module: Any) -> None:
+    """Names that are defined already, the class's own too, keep their meaning; checkers' own names do not matter."""
+    exec(compile(UNQUOTED, "parcels.py", "exec", dont_inherit=True), vars(module))
+    exec(SIZE, vars(module))
+    parcel = module.Parcel(parcel_id="a", size="s", smaller=["s"], label="f", quoted="s", weight=1)
+    small = module.Size.SMALL
+    assert (parcel.size, parcel.smaller, parcel.quoted) == (small, [small], small)
+    assert parcel.label is module.Parcel.Label.FRAGILE
+    assert module.Parcel.places == {}
+
+
 def test_a_reference_that_is_never_defined_is_a_definition_error_at_first_use(module: Any) -> None:
     """Defining the model is fine; using it raises `ConfigurationError` with model, field and name."""
     exec(LATER, vars(module))
