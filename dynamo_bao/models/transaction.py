@@ -75,7 +75,7 @@ class Transaction:
         session = resolve_scope_of(state, "require")
         schema = state.mapper.schema
         subject = write_side.ItemRef(schema, state.tenant, identity_of(instance))
-        self.collect(
+        self._collect(
             write_side.ConditionCheck(
                 state.mapper,
                 session,
@@ -85,15 +85,8 @@ class Transaction:
             )
         )
 
-    def collect(self, change: write_side.Change) -> Any:
-        """Adds a change to the transaction and applies it in memory.
-
-        Args:
-            change: the change.
-
-        Returns:
-            The result of the operation.
-        """
+    def _collect(self, change: write_side.Change) -> Any:
+        """Adds a change, applies it in memory, and returns the result of the operation."""
         with operation_in(self.session):
             if not self.is_open:
                 raise _is_over()
@@ -121,7 +114,7 @@ class Transaction:
 
     # --- the end of a block --------------------------------------------------------------------------
 
-    def commit(self) -> None:
+    def _commit(self) -> None:
         """Writes all changes. If that fails, nothing is written, and the changes are also reverted in memory."""
         self.is_open = False
         collected, changes = self._changes, list(self._changes_by_item.values())
@@ -129,7 +122,7 @@ class Transaction:
             if changes:
                 self._write(changes)
         except BaseException:
-            self.rollback_to()
+            self._rollback_to()
             raise
         write_side.invalidate(self.session, (*collected, *changes))
         self._confirm(self._changes_by_item)
@@ -144,7 +137,7 @@ class Transaction:
         except TransactionError as error:
             if not error.errors:
                 raise
-            self.rollback_to()
+            self._rollback_to()
             objects = [change.result for change in changes]
             raise write_side.translated_failure(error, changes, objects) from error.__cause__
 
@@ -165,12 +158,8 @@ class Transaction:
             if error is not None:
                 raise error
 
-    def rollback_to(self, since: int = 0) -> None:
-        """Reverts the changes in memory, except the first `since` of them.
-
-        Args:
-            since: how many changes stay, counted from the first.
-        """
+    def _rollback_to(self, since: int = 0) -> None:
+        """Reverts the changes in memory, except the first `since` of them."""
         collected, self._changes = self._changes, self._changes[:since]
         self._changes_by_item = {}
         for change in self._changes:
@@ -277,7 +266,7 @@ class _NestedBlock:
         """Reverts the part if its block ends with an error."""
         if error is not None:
             with operation_in(self._outer.session):
-                self._outer.rollback_to(self._start)
+                self._outer._rollback_to(self._start)
 
 
 @define(eq=False)
@@ -292,9 +281,9 @@ class _RootBlock:
         try:
             with operation_in(self._transaction.session):
                 if error is None:
-                    self._transaction.commit()
+                    self._transaction._commit()
                 else:
-                    self._transaction.rollback_to()
+                    self._transaction._rollback_to()
                     self._transaction.is_open = False
         except BaseException as failure:
             self._leave(failure)

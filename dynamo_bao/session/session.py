@@ -45,7 +45,7 @@ class Collecting(Protocol):
 
     session: Session
 
-    def collect(self, change: object) -> object:
+    def _collect(self, change: object) -> object:
         """Collects a change, applies it locally, and returns the result of the operation."""
         ...
 

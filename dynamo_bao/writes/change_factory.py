@@ -573,7 +573,7 @@ def carry_out(change: Change) -> Any:
 def write_or_collect(change: Change) -> Any:
     """Writes a change now, or adds it to the transaction around it. No hooks run."""
     if change.transaction is not None:
-        return change.transaction.collect(change)
+        return change.transaction._collect(change)
     if change.session is not None:
         change.session._ownership.require_seen_transaction()
     write = write_of(change)

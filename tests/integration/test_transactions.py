@@ -718,6 +718,16 @@ def test_a_transaction_that_is_over_takes_nothing(embedded: Manager) -> None:
         tx.require(org)
 
 
+def test_only_the_end_of_a_block_writes_it(embedded: Manager) -> None:
+    """Its object has no commit(): changes that were written in the middle would be written again at the end."""
+    post = Post.create()
+    with pytest.raises(AttributeError), transaction() as tx:
+        Post.increment(post.post_id, views=1)
+        tx.commit()  # type: ignore[attr-defined]
+    assert Post.find(post.post_id).views == 0
+    assert [name for name in dir(tx) if not name.startswith("_")] == ["is_open", "require", "session"]
+
+
 def test_an_item_that_is_required_can_be_changed_later_in_the_block(embedded: Manager) -> None:
     """One action has the change and both conditions."""
     Org.create(org_id="a", name="A")
