@@ -424,8 +424,11 @@ class ModelOperations(Instance):
             operator: ``"$and"`` for items with all terms, ``"$or"`` for items with any.
             limit: how many matches to return at most; None for all of them.
             cursor: the cursor of an earlier result, to continue it.
-            **options: `batch_size`, `max_queries_per_bucket`, `parallel`, `filter` and `allow_scan`, as
-                `dynamo_bao.reads.search.search_all` explains them.
+            batch_size: how many entries of the index one request evaluates. By default 100, and more with each request.
+            max_queries_per_bucket: after how many requests to a bucket the search returns the matches so far.
+            parallel: how many buckets are read at the same time.
+            filter: a further condition or function, as for `iterate_all`.
+            allow_scan: whether the search may evaluate 100,000 entries of the index or more.
 
         Returns:
             The matches, with a cursor for the next ones.

@@ -88,7 +88,7 @@ class RepositoryScans(Generic[M]):
             limit: how many matches to return at most; None for all of them.
             cursor: the cursor of an earlier result, to continue it.
             **options: `batch_size`, `max_queries_per_bucket`, `parallel`, `filter` and `allow_scan`, as
-                `dynamo_bao.reads.search.search_all` explains them.
+                `Model.search_all` takes them.
 
         Returns:
             The matches, with a cursor for the next ones.

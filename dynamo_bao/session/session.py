@@ -311,13 +311,13 @@ class Session:
         """Registers new or changed objects; the next `commit` writes them.
 
         `find` returns new objects from now on. The commit writes the values that the objects have then. The last
-        call for an object counts: `add` cancels an earlier `delete`.
+        call for an object counts: `add` cancels an earlier `delete`. After an error, no object of the call is added.
 
         Args:
             instances: the objects, of any models.
             overwrite: whether new objects replace stored items without a check.
 
-        Raises (no object is added then):
+        Raises:
             TypeError: for an object that is not a model instance.
             ValidationError: for an invalid key, or for `overwrite` of a model with unique constraints.
             ConditionalError: if the session has another object with the same key.

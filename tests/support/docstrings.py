@@ -224,6 +224,8 @@ def members(cls: type, full_name: str) -> Iterator[PublicName]:
     """The methods and properties that a class defines; without those that only a base documents."""
     for name, member in vars(cls).items():
         function = getattr(member, "__func__", member)
+        if not name.startswith("_") and inspect.ismethod(bound := getattr(cls, name, None)):
+            function = bound.__func__  # of a descriptor such as `Create`
         if name.startswith("_") or not (inspect.isfunction(function) or isinstance(function, property)):
             continue
         is_override = any(getattr(getattr(base, name, None), "__doc__", None) for base in cls.__mro__[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import inspect
 import itertools
 import re
 import sys
@@ -46,6 +47,7 @@ from dynamo_bao import (
     run_with_batch_context,
     testing,
 )
+from dynamo_bao.mapping.definition import ModelOptions
 from tests.support.docstrings import MODULES, PublicName, public_names
 from tests.support.model_files import forget_loaded
 
@@ -282,6 +284,14 @@ def test_every_docstring_is_complete() -> None:
     assert len(NAMES) > 300
     faults = {name: list(public.faults()) for name, public in NAMES.items()}
     assert {name: lines for name, lines in faults.items() if lines} == {}
+
+
+def test_the_docstring_of_models_names_the_options_of_the_class_statement() -> None:
+    """Each keyword argument, as ``class User(Model, prefix="u")`` has them."""
+    options = (
+        inspect.cleandoc(Model.__doc__ or "").split("Args (of the class statement):")[1].split("\n\n")[0]
+    )
+    assert set(re.findall(r"^    (\w+):", options, re.MULTILINE)) == set(ModelOptions.__annotations__)
 
 
 def test_names_in_examples_exist() -> None:
