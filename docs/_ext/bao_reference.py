@@ -141,6 +141,31 @@ class Errors(Generated):
     lines = staticmethod(error_sections)
 
 
+RECEIVED = {
+    "BoundConstraint",
+    "BoundIndex",
+    "Budget",
+    "CommitFigures",
+    "FieldPath",
+    "Finding",
+    "Generated",
+    "Iteration",
+    "JobProgress",
+    "Outline",
+    "QueryResult",
+    "Repository",
+    "Round",
+    "SearchResult",
+    "SentRequest",
+    "Session",
+    "Stats",
+    "TableUpdate",
+    "Throttling",
+    "Trace",
+    "Transaction",
+}
+"""The classes whose objects users receive, so that the arguments of their constructors are nothing to know."""
+
 COMMA = "\ue000"
 """Stands for ", " in a field list, which would take the word before it as a type."""
 
@@ -185,9 +210,10 @@ def signature(
     arguments: str | None,
     returned: str | None,
 ) -> tuple[str, str | None] | None:
-    """Leaves out a class's arguments if Python knows no names of them."""
+    """Leaves out a class's arguments if Python knows no names of them, or if users make no object of it."""
     has_no_names = arguments in ("(*args, **kwargs)", "(*args: Any, **kwargs: Any)")
-    return ("", None) if what in ("class", "exception") and has_no_names else None
+    is_received = name.rpartition(".")[2] in RECEIVED
+    return ("", None) if what in ("class", "exception") and (has_no_names or is_received) else None
 
 
 def with_breaks(app: Sphinx, document: nodes.document) -> None:
