@@ -65,7 +65,7 @@ def verify(contender: Contender, last_write: Callable[[], dict[str, Any]]) -> No
     """Compares every field of every object that a contender reads or writes with the expected value.
 
     Args:
-        written: the body of the last write that the server got.
+        last_write: returns the body of the last write that the server got.
     """
     for kind in FIELDS:
         _verify_reads(contender, kind)
