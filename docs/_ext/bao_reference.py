@@ -32,6 +32,7 @@ STORED = {
 KEY_TEXTS = {
     "IntegerField": "20 digits, in order",
     "CounterField": "20 digits, in order",
+    "EnumField": "the text, or 20 digits",
     "FloatField": "exact, in order",
     "DecimalField": "exact, in order",
     "BooleanField": "`1` or `0`",
