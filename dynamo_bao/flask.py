@@ -44,8 +44,10 @@ class Bao:
         app: the application; if left out, call `init_app` later.
         tenant: `tenant_from_header`, `tenant_from_host`, or a function that gets `flask.request` and returns a
             tenant id or None. A request with an invalid tenant id is aborted with 400.
-        tenant_required: whether a request without a tenant is aborted with 400 too. It needs `tenant`.
-        server_timing: whether responses get a ``Server-Timing`` header with the figures of their requests to DynamoDB.
+        tenant_required: whether a request without a tenant is aborted with 400 too; by default it is. It needs
+            `tenant`.
+        server_timing: whether responses get a ``Server-Timing`` header with the figures of their requests to
+            DynamoDB; by default they do.
         traces: the path of a page with the traces of the last requests, such as ``"/_bao"``. Use it for development
             only, because it shows keys and code to everyone who can reach it.
         session: options of the sessions, as `run_with_batch_context` takes them.
