@@ -525,7 +525,7 @@ def init_models(
     ``DYNAMO_BAO_CONFIG`` names). Environment variables override the file, and arguments override both.
 
     Args:
-        config: nested settings, or the path of a file.
+        config: the path of another file, or nested settings. These override the environment, and no file is read.
         models: the models, as a list or a mapping. The default is all models of the program.
         table_name: the name or ARN of the table. The default is ``dynamo-bao-dev``.
         region, endpoint_url: where the table is. The defaults are boto3's settings.
