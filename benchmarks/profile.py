@@ -26,6 +26,7 @@ from typing import Any
 
 import dynamo_bao
 from benchmarks.contenders import NAMES, OURS
+from benchmarks.figures import machine
 from benchmarks.measure import ENVIRONMENT
 from benchmarks.operations import ROWS, operations
 from benchmarks.report import PAGE, table
@@ -240,7 +241,11 @@ def main() -> None:
         module = importlib.import_module(f"benchmarks.contenders.{options.contender}")
         calls = operations(module.Contender(urls[0.0]))
         if options.write:
-            put_between(PAGE, BEGIN, END, parts_of({row: calls[row] for row in PROFILED}, options.seconds))
+            about = machine()
+            parts = parts_of({row: calls[row] for row in PROFILED}, options.seconds)
+            put_between(
+                PAGE, BEGIN, END, f"Made {about['made'][:10]}, load {about['load']:.1f} before.\n\n{parts}"
+            )
             return
         for row in options.rows or PROFILED:
             print(f"### {ROWS[row]}\n\n{profile(calls[row], options.seconds)}\n", flush=True)
