@@ -265,7 +265,9 @@ class _Forwarding(socketserver.BaseRequestHandler):
 
 
 @pytest.mark.needs("other_processes")
-def test_a_thaw(engine: Engine, table_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warm_function_survives_connections_that_were_closed(
+    engine: Engine, table_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A warm function uses its connection again, and makes a new one where that was closed while it was frozen.
 
     The counter counts each invocation once: no request is lost on a dead connection.

@@ -197,7 +197,7 @@ def test_failures_name_the_line(inside: pytest.Pytester) -> None:
 
 @pytest.mark.one_engine
 @pytest.mark.needs("other_processes")
-def test_another_engine(inside: pytest.Pytester, engine: Engine) -> None:
+def test_a_suite_runs_on_an_engine_behind_an_endpoint(inside: pytest.Pytester, engine: Engine) -> None:
     """The same suite runs on an engine behind an endpoint, and leaves no table behind."""
     assert engine.endpoint_url is not None
     prepare(inside, test_good=GOOD)

@@ -92,7 +92,7 @@ def test_the_version_is_another(manager: Manager, write: str) -> None:
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_both(manager: Manager, write: str) -> None:
+def test_another_version_is_told_before_a_condition_that_fails(manager: Manager, write: str) -> None:
     assert isinstance(_error_of(write, WRONG, _change), VersionConflictError)
 
 

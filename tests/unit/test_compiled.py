@@ -254,7 +254,7 @@ class Turn(enum.Enum):
         return "right"
 
 
-def test_first_values() -> None:
+def test_first_values_are_constants_or_made_for_each() -> None:
     """A constant is the same for all and asks nobody; what a function makes is made for each."""
     numbers = count()
     constants = {

@@ -73,7 +73,7 @@ def test_problems_are_told_with_their_mend_and_mended(stocked: Project) -> None:
     assert stocked("doctor").exit_code == 0
 
 
-def test_for_machines(stocked: Project) -> None:
+def test_json_has_every_finding(stocked: Project) -> None:
     """Everything is in one document."""
     guard(stocked, "gone@x", GONE)
     damaged(stocked, email="2@x", _gsi1_pk="stale")

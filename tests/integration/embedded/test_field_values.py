@@ -239,7 +239,7 @@ def test_no_drift(manager: Manager, raw: Raw) -> None:
 
 
 @pytest.mark.defect(59)
-def test_absolute_sets(manager: Manager) -> None:
+def test_an_update_of_a_set_gives_that_set(manager: Manager) -> None:
     """An update to a set gives that set, whatever the context knew before."""
     DxValues.create(key="a", tags={"x"})
     with run_with_batch_context():

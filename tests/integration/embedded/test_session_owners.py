@@ -138,7 +138,7 @@ def test_a_forked_child_is_somebody_else(ada: User) -> None:
 
 
 @pytest.mark.rule(3)
-def test_handing_over(ada: User) -> None:
+def test_only_the_block_of_activate_uses_the_session(ada: User) -> None:
     """activate() is exclusive: use by the first owner and a second activation are refused; so is a transaction's."""
     with run_with_batch_context() as session:
         inside, done = threading.Event(), threading.Event()

@@ -209,7 +209,7 @@ def test_sort_condition_of_the_primary_key(manager: Manager) -> None:
 
 
 @pytest.mark.defect(25)
-def test_counts(manager: Manager) -> None:
+def test_a_count_is_of_all_pages(manager: Manager) -> None:
     """A count counts every match, not those of one page."""
     start = datetime(2030, 1, 1, tzinfo=UTC)
     for number in range(130):
