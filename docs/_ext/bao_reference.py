@@ -1,4 +1,4 @@
-"""Directives that show parts of the reference from the code: ``bao-fields``, ``bao-commands`` and ``bao-errors``."""
+"""Directives that show parts of the reference from the code: `bao-fields`, `bao-commands` and `bao-error-tree`."""
 
 from __future__ import annotations
 
