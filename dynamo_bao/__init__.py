@@ -144,7 +144,7 @@ else:
         return sorted({*globals(), *_LATE})
 
 
-__version__ = "1.0.0rc1"
+__version__ = "1.0.0rc2.dev0"
 
 __all__ = [
     "AddMembers",
