@@ -38,6 +38,7 @@ from dynamo_bao import (
     run_with_batch_context,
 )
 from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle
+from dynamo_bao.dynamodb.transport.direct import DirectSender
 from dynamo_bao.dynamodb.transport.factory import given_transport
 from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Request, RequestOutcome
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
@@ -476,6 +477,16 @@ def test_credentials_that_rotate_sign_with_the_new_ones(
     assert [asked.header("X-Amz-Security-Token") for asked in server.asked] == [
         key.replace("KEY", "TOKEN") for key in seen
     ]
+
+
+@pytest.mark.parametrize("way", ["lean", "botocore"])
+def test_the_first_fetch_of_credentials_does_not_count(server: HttpServer, way: str) -> None:
+    """Their source has its own time limits: a call has all of its time afterwards, by either way."""
+    client = boto3.client("dynamodb", endpoint_url=server.url())
+    boto = BotocoreSender(lambda: ClientHandle(client, lambda: KEYS, fetching=PATIENCE))
+    wire = boto if way == "botocore" else DirectSender(boto)
+    assert wire.attempt(GET, 0.0)["Item"]
+    wire.close()
 
 
 def test_without_credentials_nothing_is_sent(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,7 +271,10 @@ class DirectSender:
         end_time = time.monotonic() + seconds
         route = self._route
         if route is None or not route.is_still_valid():
+            was_open = self.boto.is_open
             route = self._renewed_endpoint(route)
+            if self.boto.is_open and not was_open:
+                end_time += self.boto.handle.fetching  # see `_seconds_for_credentials`
         if route is None or names_an_arn(request):
             return self.boto.attempt(request, end_time - time.monotonic())
         listeners = route.listeners(request.operation)
