@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.process import this_process
 
 if TYPE_CHECKING:
@@ -50,9 +52,10 @@ class ThreadPool:
                     return
                 results[number] = call()
 
-        helpers = min(len(calls), at_once, MAX_THREADS) - 1
-        futures = [self._started().submit(work) for _ in range(helpers)]
+        number_of_helpers = min(len(calls), at_once, MAX_THREADS) - 1
+        futures: Sequence[Future[None]] = ()
         try:
+            futures = self._started(work, number_of_helpers)
             work()
             for future in futures:
                 if not future.cancel():  # else no helper was free, and all calls have run
@@ -63,11 +66,46 @@ class ThreadPool:
                 future.cancel()
         return [results[number] for number in range(len(calls))]
 
-    def start(self, call: Callable[[], T]) -> Future[T]:
-        """Starts a call in another thread, and returns its future."""
-        return self._started().submit(call)
+    def start(self, call: Callable[[], T]) -> Callable[[], T]:
+        """Starts a call in another thread, and returns a function that waits for its result.
 
-    def _started(self) -> ThreadPoolExecutor:
+        If no thread is free, that function makes the call.
+        """
+        futures = self._started(call, 1)
+
+        def result() -> T:
+            for future in futures:
+                if not future.cancel():
+                    return future.result()
+            return call()
+
+        return result
+
+    def _started(self, call: Callable[[], T], times: int) -> Sequence[Future[T]]:
+        """Starts a call in several helper threads; in none if one of them cannot be started.
+
+        No thread can be started while the interpreter ends, as for handlers of `atexit` and for threads that go on
+        after the main one, in a pool that another thread closes, and if the system has no further thread.
+        """
+        gate, are_all_started = threading.Lock(), False
+
+        def helped() -> T:
+            with gate:  # until it is known whether all of them can be started
+                if not are_all_started:
+                    raise RuntimeError("a helper thread could not be started")  # which nobody waits for
+            return call()
+
+        with gate:
+            try:
+                futures = [self._current_executor().submit(helped) for _ in range(times)]
+            except RuntimeError as error:
+                if is_from_signal(error):
+                    raise
+                return ()
+            are_all_started = True
+            return futures
+
+    def _current_executor(self) -> ThreadPoolExecutor:
         executor = self._executor
         if executor is not None and self._process is this_process.token:
             return executor

@@ -393,7 +393,7 @@ def read_ahead(pages: Iterator[ItemPage], pool: ThreadPool) -> Iterator[ItemPage
     while page is not None:
         next_page = None if page.position is None else pool.start(partial(next, pages, None))
         yield page
-        page = None if next_page is None else next_page.result()
+        page = None if next_page is None else next_page()
 
 
 def in_batches(mapper: ModelMapper, keys: Iterable[Key], pool: ThreadPool) -> dict[Key, Item]:

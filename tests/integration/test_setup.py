@@ -455,6 +455,38 @@ def test_a_warm_client_survives_a_fork(connection: dict[str, Any], table_name: s
     print("S7: 0 wrong answers of 1,800 to a parent and 4 children of a warm client")
 
 
+@pytest.mark.parametrize("start", ["atexit.register(work)", "threading.Thread(target=after_main).start()"])
+def test_rounds_are_sent_while_the_interpreter_ends(start: str) -> None:
+    """Of many keys and writes, by a handler of atexit, and by a thread that goes on after the main one."""
+    code = f"""
+        import atexit, threading
+        from dynamo_bao import Model, PrimaryKey, init_models, run_with_batch_context
+
+        class Note(Model, prefix="n"):
+            note_id: str
+            primary_key = PrimaryKey("note_id")
+
+        init_models(models=[Note], embedded=True)
+
+        def work():
+            names = [str(number) for number in range(250)]
+            with run_with_batch_context() as session:
+                for name in names:
+                    session.add(Note(note_id=name))
+                session.commit()
+            with run_with_batch_context() as session:
+                notes = [Note.find(name) for name in names]
+                print(sum(note.exists() for note in notes), session.stats.requests)
+
+        def after_main():
+            threading.main_thread().join()
+            work()
+
+        {start}
+    """
+    assert python(code) == "250 3"
+
+
 def test_the_wire_is_counted_where_it_leaves(embedded: Manager, sent: Wire) -> None:
     """The tests' own counter sees every request, so that they do not trust the library's."""
     Org.create(org_id="acme", name="Acme")

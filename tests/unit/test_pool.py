@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from dynamo_bao.dynamodb.thread_pool import ThreadPool
+from dynamo_bao.dynamodb.thread_pool import MAX_THREADS, ThreadPool
 from tests.support.patience import PATIENCE
 
 
@@ -87,7 +88,7 @@ def test_closing_ends_the_helper_threads() -> None:
 
     helpers = set(pool.run([call] * 3, 3)) - {threading.current_thread()}
     assert len(helpers) == 2
-    executor = pool._started()
+    executor = pool._current_executor()
     pool.close()
     assert executor is not None
     for helper in helpers:
@@ -123,6 +124,45 @@ def test_closing_waits_for_nobody() -> None:
     assert ended.wait(PATIENCE)
     assert pool.run([lambda: 1, lambda: 2], 2) == [1, 2]  # and the pool can be used again
     pool.close()
+
+
+@pytest.mark.parametrize("startable", [0, 1])
+def test_without_further_threads_the_caller_works_alone(
+    pool: ThreadPool, monkeypatch: pytest.MonkeyPatch, startable: int
+) -> None:
+    """Each call is made once, and a helper that could be started makes none."""
+    start, started = threading.Thread.start, []
+
+    def limited(thread: threading.Thread) -> None:
+        if len(started) == startable:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", limited)
+        assert pool.run([threading.current_thread] * 9, 4) == [threading.current_thread()] * 9
+        assert len(started) == startable
+    together = threading.Barrier(2, timeout=PATIENCE)
+    pool.run([together.wait] * 2, 2)  # later one can be started again
+
+
+def test_in_a_pool_that_is_being_closed_the_caller_works_alone(pool: ThreadPool) -> None:
+    """Another thread closes it after this one has looked for its threads."""
+    pool._current_executor().shutdown()
+    assert pool.run([threading.current_thread] * 3, 3) == [threading.current_thread()] * 3
+    assert pool.start(threading.current_thread)() is threading.current_thread()
+
+
+def test_what_was_started_and_not_begun_is_done_by_who_waits_for_it(pool: ThreadPool) -> None:
+    """Closing the pool takes it away from the helpers."""
+    release = threading.Event()
+    busy = [pool.start(partial(release.wait, PATIENCE)) for _ in range(MAX_THREADS)]
+    result = pool.start(threading.current_thread)
+    pool.close()
+    assert result() is threading.current_thread()
+    release.set()
+    assert all(waited() for waited in busy)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
