@@ -373,6 +373,24 @@ def test_requests_through_a_proxy_go_through_botocore(
     assert server.asked[-1].head[0] == "POST / HTTP/1.1"
 
 
+def test_requests_through_a_proxy_need_no_further_thread(
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None can be started while the interpreter ends, or if the system has no more of them."""
+    start = threading.Thread.start
+
+    def limited(thread: threading.Thread) -> None:
+        if thread.name.startswith("dynamo_bao"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    monkeypatch.setenv("HTTP_PROXY", server.url())
+    monkeypatch.setenv("http_proxy", server.url())
+    with init_models(models=models.ALL, endpoint_url="http://dynamo.example:8000"):
+        assert ways(server, 1) == ["botocore"]
+
+
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/t"
 
 

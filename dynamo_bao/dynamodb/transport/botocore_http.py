@@ -25,6 +25,7 @@ from dynamo_bao.dynamodb.transport.http import RECEIVE_BYTES, Connections, HttpO
 from dynamo_bao.dynamodb.transport.messages import Request, RequestOutcome, with_outcome
 from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.records import define
 
 _HEADER: Final = re.compile(r"[ -~\x80-\xff]*\Z")
@@ -145,7 +146,12 @@ class DirectSession:
             finally:
                 has_ended.set()
 
-        threading.Thread(target=work, daemon=True, name="dynamo_bao sending").start()
+        try:
+            threading.Thread(target=work, daemon=True, name="dynamo_bao sending").start()
+        except RuntimeError as error:
+            if is_from_signal(error):
+                raise
+            work()  # the interpreter is about to end, or the system has no further thread
         if not has_ended.wait(max(seconds_left, 0.0)):
             raise ReplyLost("time was up") from TimeoutError("the reply did not arrive in time")
         response, failure = outcome[0]
