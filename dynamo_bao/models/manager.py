@@ -529,8 +529,8 @@ def init_models(
         models: the models, as a list or a mapping. The default is all models of the program.
         table_name: the name or ARN of the table. The default is ``dynamo-bao-dev``.
         region, endpoint_url: where the table is. The defaults are boto3's settings.
-        client: a boto3 DynamoDB client to use. Its retry settings apply to your own calls. The library repeats its
-            requests itself, within the deadline.
+        client: a boto3 DynamoDB client to use, but not that of a boto3 resource. Its retry settings apply to your own
+            calls. The library repeats its requests itself, within the deadline.
         transport: sends requests instead of a boto3 client, such as the transports of `dynamo_bao.testing`.
         embedded: True runs a DynamoDB engine inside this process, for this manager only, and creates the table.
         policy: what happens outside a batch context: `AllowDirect`, `WarnOutside` or `RequireContext`, or a value of

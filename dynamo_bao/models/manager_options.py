@@ -78,8 +78,7 @@ def checked_parts(
         raise ConfigurationError(f"embedded={embedded!r}; use True or False.", field="embedded")
     if client is not None and not all(hasattr(client, name) for name in _CLIENT):
         raise ConfigurationError(
-            f"client={client!r} is not a DynamoDB client; give boto3.client('dynamodb'), or the .meta.client of a "
-            f"boto3 resource.",
+            f"client={client!r} is not a DynamoDB client; give boto3.client('dynamodb').",
             field="client",
         )
     if transport is not None and (

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 
 import dynamo_bao
@@ -144,6 +145,14 @@ def test_options_of_init_models(options: dict[str, Any]) -> None:
 def test_a_client_and_the_embedded_engine_exclude_each_other(embedded: Manager) -> None:
     with pytest.raises(ConfigurationError, match="client= and embedded=True exclude each other"):
         init_models(models=[Org], client=embedded.client, embedded=True)
+
+
+def test_the_client_of_a_resource_is_refused() -> None:
+    """It converts the values of attributes, which the library has converted already."""
+    where: dict[str, Any] = {"region_name": "eu-west-1", "endpoint_url": "http://127.0.0.1:9"}
+    client = boto3.resource("dynamodb", **where).meta.client
+    with pytest.raises(ConfigurationError, match=r"boto3 resource.*boto3\.client\('dynamodb'\)"):
+        init_models(models=[Org], client=client)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from dynamo_bao.dynamodb.transport.botocore import BotocoreSender
 from dynamo_bao.dynamodb.transport.botocore_http import connection_pools, is_botocores, original_of
+from dynamo_bao.errors import ConfigurationError
 
 BEFORE_SEND: Final = "before-send"
 _EVENTS: Final = (
@@ -137,6 +138,26 @@ class EventHookProbe:
         if not foreign:
             return Listeners.NOBODY
         return Listeners.BEFORE_SEND if foreign == [BEFORE_SEND] else Listeners.ANYBODY
+
+
+def require_low_level(client: Any) -> None:
+    """Refuses the client of a boto3 resource, which converts the values of attributes that are converted already.
+
+    Raises:
+        ConfigurationError: if `client` is such a client.
+    """
+    try:
+        emitter = getattr(client.meta.events, "_emitter", client.meta.events)
+        handlers = emitter._handlers.prefix_search("before-parameter-build.dynamodb.PutItem")
+        modules = {getattr(handler, "__module__", None) for handler in handlers}
+    except (AttributeError, TypeError):  # a botocore with other internals
+        return
+    if "boto3.dynamodb.transform" in modules:
+        raise ConfigurationError(
+            "client= is the .meta.client of a boto3 resource, which converts the values of attributes itself; "
+            "give a client of its own: boto3.client('dynamodb').",
+            field="client",
+        )
 
 
 def _is_foreign(handler: object) -> bool:

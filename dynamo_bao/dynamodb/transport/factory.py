@@ -9,6 +9,7 @@ from typing import Any
 
 from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle, attach, open_client
 from dynamo_bao.dynamodb.transport.direct import DirectSender
+from dynamo_bao.dynamodb.transport.event_hooks import require_low_level
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint, endpoint_from_environment
 from dynamo_bao.errors import ConfigurationError, suggestion
@@ -137,7 +138,11 @@ def given_transport(
     Args:
         client: the boto3 client.
         reply_check, read_timeout: see `boto_transport`.
+
+    Raises:
+        ConfigurationError: if it is the client of a boto3 resource.
     """
+    require_low_level(client)
     lenient = reply_check == "lenient"
     wire = BotocoreSender(
         lambda: ClientHandle(client), is_users=True, lenient=lenient, read_timeout=read_timeout
