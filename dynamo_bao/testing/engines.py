@@ -11,9 +11,12 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 from urllib.parse import urlsplit
 
+from dynamo_bao.dynamodb import table_admin
+from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.embedded.account import CREDENTIALS, REGION
 from dynamo_bao.dynamodb.transport.factory import boto_transport, embedded_transport
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transport
@@ -98,7 +101,7 @@ class SharedEngine:
             try:
                 yield manager
             finally:
-                manager.delete_table()
+                table_admin.delete_table(_open(manager.database))
 
     def remove_leftovers(self, seconds: float = LEFTOVER_SECONDS) -> list[str]:
         """Deletes the tables that killed runs have left at the endpoint, and returns their names.
@@ -131,6 +134,13 @@ class SharedEngine:
 
     def __repr__(self) -> str:
         return f"<SharedEngine {self.endpoint_url or 'inside this process'}>"
+
+
+def _open(database: Database) -> Database:
+    """The same table, open also if a test, or the application that it runs, has closed its manager."""
+    database = copy(database)
+    database.is_closed = False
+    return database
 
 
 def is_leftover(name: str, seconds: float) -> bool:

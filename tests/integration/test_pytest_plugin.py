@@ -282,6 +282,15 @@ def test_an_endpoint_is_a_url_of_http(url: str) -> None:
         SharedEngine(url).__enter__()
 
 
+def test_a_table_is_deleted_also_if_its_manager_was_closed() -> None:
+    """By the test, or at the end of the application that it runs."""
+    with SharedEngine() as shared, shared.fresh([Org]) as other:
+        with shared.fresh([Org]) as manager:
+            Org.create(org_id="acme", name="Acme")
+            manager.close()
+        assert other.client.list_tables()["TableNames"] == [other.table_name]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are asked as POSIX does")
 def test_a_table_of_a_process_that_has_ended_is_left_over() -> None:
     """A table is left over if its process has ended, or if it is old enough. Other names never are."""
