@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import Any
-from urllib.parse import urlsplit
 
 from dynamo_bao.dynamodb import table_admin
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.embedded.account import CREDENTIALS, REGION
 from dynamo_bao.dynamodb.transport.factory import boto_transport, embedded_transport
+from dynamo_bao.dynamodb.transport.http import HttpOrigin
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transport
 from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning
 from dynamo_bao.models.manager import Manager, ModelsArgument, init_models
@@ -183,14 +183,14 @@ def _deleted(client: Any, name: str) -> bool:
 
 def _require_listener(url: str) -> None:
     """Raises at once if no server answers, because every test would retry until its deadline."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        origin = HttpOrigin.of(url)
+    except ValueError:
         raise ConfigurationError(
             f"{url!r} is no endpoint; give one such as http://localhost:8000.", field="endpoint_url"
-        )
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+        ) from None
     try:
-        socket.create_connection((parts.hostname, port), CONNECT_SECONDS).close()
+        socket.create_connection((origin.host, origin.port), CONNECT_SECONDS).close()
     except OSError as error:
         raise ConfigurationError(
             f"Nothing answers at {url} ({error}). Start a DynamoDB there, or leave the endpoint out to use the one "

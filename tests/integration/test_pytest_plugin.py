@@ -275,7 +275,9 @@ def test_the_rounds_of_a_long_block_are_shown_in_part() -> None:
     assert f"Org '{SHOWN_ROUNDS - 1}'" in str(watch) and f"Org '{SHOWN_ROUNDS}'" not in str(watch)
 
 
-@pytest.mark.parametrize("url", ["ftp://localhost", "localhost:8000", "http://"])
+@pytest.mark.parametrize(
+    "url", ["ftp://localhost", "localhost:8000", "http://", "http://localhost:99999", "http://[::1"]
+)
 def test_an_endpoint_is_a_url_of_http(url: str) -> None:
     """The error says what one looks like."""
     with pytest.raises(ConfigurationError, match="is no endpoint; give one such as http://localhost:8000"):
