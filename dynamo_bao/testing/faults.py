@@ -28,7 +28,7 @@ from dynamo_bao.dynamodb.transport.messages import (
 )
 from dynamo_bao.dynamodb.transport.reply_check import checked
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
-from dynamo_bao.errors import DataFormatError
+from dynamo_bao.errors import ConfigurationError, DataFormatError
 
 Send = Callable[[Request], dict[str, Any]]
 
@@ -58,6 +58,9 @@ class FaultInjectingTransport(RetryingTransport):
         seed: makes random choices repeatable.
         clock: for deadlines and waits.
 
+    Raises:
+        ConfigurationError: if `wire` makes no attempts, or `operations` is a single text.
+
     Example:
         >>> transport = FaultInjectingTransport(embedded_transport().wire, unprocessed(0.3), seed=7)
         >>> manager = init_models(transport=transport)
@@ -72,6 +75,13 @@ class FaultInjectingTransport(RetryingTransport):
         seed: int = 0,
         clock: Clock | None = None,
     ) -> None:
+        if not callable(getattr(wire, "attempt", None)):
+            raise ConfigurationError(
+                f"wire={wire!r:.80}: faults are injected below the retries; give the wire of a transport, as in "
+                f"FaultInjectingTransport(embedded_transport().wire)."
+            )
+        if isinstance(operations, str):  # its letters would be taken for names, and no fault injected
+            raise ConfigurationError(f"operations={operations!r}: give a list, as in [{operations!r}].")
         super().__init__(_FaultySender(wire, operations, seed), clock)
         self.inject(faults)
 
@@ -86,7 +96,7 @@ class FaultInjectingTransport(RetryingTransport):
         """The number of attempts, including those with faults."""
         return self.faulty.attempts
 
-    def inject(self, faults: Fault | Iterable[Fault | None]) -> None:
+    def inject(self, faults: Fault | Iterable[Fault | None] | None) -> None:
         """Sets the faults of the following attempts.
 
         Args:
@@ -107,12 +117,12 @@ class _FaultySender:
         self._next: Callable[[], Fault | None] = lambda: None
         self.attempts: int = 0
 
-    def set(self, faults: Fault | Iterable[Fault | None]) -> None:
+    def set(self, faults: Fault | Iterable[Fault | None] | None) -> None:
         if callable(faults):
             always: Fault = faults
             self._next = lambda: always
         else:
-            turns = iter(faults)
+            turns = iter(faults or ())
             self._next = lambda: next(turns, None)
 
     @property

@@ -14,6 +14,7 @@ from dynamo_bao import (
     BatchIncompleteError,
     CommitError,
     ConditionalError,
+    ConfigurationError,
     CounterField,
     DataFormatError,
     Manager,
@@ -52,6 +53,28 @@ def test_a_damage_that_is_none() -> None:
         ValueError, match=r"damaged\('burnt'\): use one of empty, html, truncated, crc, flipped"
     ):
         damaged("burnt")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"wire": embedded_transport()}, r"give the wire of a transport.*embedded_transport\(\)\.wire"),
+        ({"wire": embedded_transport().wire, "operations": "GetItem"}, r"give a list, as in \['GetItem'\]"),
+    ],
+    ids=["transport", "operations"],
+)
+def test_arguments_that_would_inject_nothing(arguments: dict[str, Any], text: str) -> None:
+    """They are refused before a test relies on them."""
+    with pytest.raises(ConfigurationError, match=text):
+        FaultInjectingTransport(**arguments)
+
+
+def test_no_fault_from_now_on() -> None:
+    """None takes back what was injected."""
+    transport = FaultInjectingTransport(embedded_transport().wire, throttled(), clock=FakeTime().clock)
+    with init_models(models=[Org], transport=transport) as manager:
+        transport.inject(None)
+        assert manager.create_table() and transport.attempts
 
 
 @pytest.fixture
