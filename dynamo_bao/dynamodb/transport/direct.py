@@ -423,7 +423,7 @@ class DirectSender:
 
         try:
             server_time = email.utils.parsedate_to_datetime(reply.headers["date"]).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             return False
         skew = server_time - self._clock()
         if abs(skew - used_skew) < SKEWED_SECONDS:
