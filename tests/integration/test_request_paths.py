@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import socket
@@ -358,6 +359,21 @@ def test_an_endpoint_from_the_environment_is_used(
         assert ways(server, 3) == ["botocore", "lean", "lean"]
 
 
+def test_compressed_replies_are_read_by_either_way(server: HttpServer) -> None:
+    """Of a server that compresses without being asked; length and checksum are those of what it sends."""
+    body = gzip.compress(json.dumps({"Item": ITEM}).encode())
+    server.script = always(reply(body, "200 OK", "Content-Encoding: gzip"))
+    with init_models(models=models.ALL, endpoint_url=server.url()):
+        assert ways(server, 3) == ["botocore", "lean", "lean"]
+    server.script = always(
+        reply(body[:-9] + bytes([body[-9] ^ 1]) + body[-8:], "200 OK", "Content-Encoding: gzip")
+    )
+    for wire in (lean_wire(server.url()), boto_transport(endpoint_url=server.url()).wire):
+        with pytest.raises(AttemptFailed):
+            wire.attempt(GET, PATIENCE)
+        wire.close()
+
+
 def test_requests_through_a_proxy_go_through_botocore(
     server: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -588,7 +604,9 @@ def test_a_signature_that_is_wrong_is_told() -> None:
         wire.close()
 
 
-@pytest.mark.parametrize("date", ["today", "Tue, 99 Jan 2030 00:00:00 GMT", f"1 Jan 2030 {'9' * 20}:00:00 GMT"])
+@pytest.mark.parametrize(
+    "date", ["today", "Tue, 99 Jan 2030 00:00:00 GMT", f"1 Jan 2030 {'9' * 20}:00:00 GMT"]
+)
 def test_a_date_that_is_none_corrects_no_clock(date: str) -> None:
     """The refusal is told as it came."""
     refused = refusal("InvalidSignatureException", "does not match")

@@ -308,7 +308,7 @@ class _ResponseReader:
         return size
 
     def _decompressed(self, encoding: str, headers: dict[str, str], compressed: bytes) -> bytes:
-        """Decompresses a body. The checksum is that of the compressed bytes."""
+        """Decompresses a body. Its headers are about the compressed bytes, and afterwards about the body."""
         if encoding != "gzip":
             raise ValueError(f"the reply has the content encoding {encoding[:20]!r}, which nobody asked for")
         checksum = headers.get("x-amz-crc32")
@@ -319,6 +319,10 @@ class _ResponseReader:
         self._check_size(len(body))
         if not decompressor.eof or decompressor.unused_data:
             raise ValueError("the compressed reply does not end where it should")
+        del headers["content-encoding"]
+        headers["content-length"] = str(len(body))
+        if checksum is not None:
+            headers["x-amz-crc32"] = str(zlib.crc32(body))
         return body
 
     def _exactly(self, length: int) -> bytes:
