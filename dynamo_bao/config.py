@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
-from dynamo_bao.runtime.records import evolve, frozen
+from dynamo_bao.runtime.records import evolve, field, frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,9 +60,9 @@ TRUE_WORDS, FALSE_WORDS = ("true", "1", "yes", "on"), ("false", "0", "no", "off"
 
 @frozen
 class Setting:
-    """A value, and its source for errors, such as ``"region of dynamo_bao.toml"``."""
+    """A value, which may be secret, and its source for errors, such as ``"region of dynamo_bao.toml"``."""
 
-    value: Any
+    value: Any = field(repr=False)
     source: str
 
 

@@ -44,6 +44,15 @@ def test_nothing_set_leaves_the_defaults(write: Write) -> None:
     assert settings.flag("tenancy", "enabled") is False
 
 
+def test_no_secret_is_shown() -> None:
+    """Error trackers and test runners print what a frame refers to: settings say what is set, and not to what."""
+    secrets = {"aws": {"access_key_id": "AKID", "secret_access_key": "hidden", "session_token": "hidden"}}
+    settings = load_settings(secrets, {}, {"db": {"cursor_secret": "hidden"}})
+    assert settings.get("aws", "secret_access_key") == settings.get("db", "cursor_secret") == "hidden"
+    assert "secret_access_key of config" in repr(settings)
+    assert "hidden" not in repr(settings)
+
+
 def test_the_environment_overrides_the_file_and_arguments_override_both(write: Write) -> None:
     """file < environment < arguments."""
     write(FILE)
