@@ -55,6 +55,11 @@ _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("DYNAMO_BAO_MODELS_DEFINITION_PATH", "paths", "models_definition_path"),
     ("DYNAMO_BAO_FIELDS_DIR", "paths", "fields_dir"),
 )
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token"),
+    "paths": SECTIONS["paths"],
+}
+"""Settings that are texts, and that nothing checks later."""
 TRUE_WORDS, FALSE_WORDS = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -123,7 +128,7 @@ class Settings:
             folder: the folder that relative paths among them start from; by default the working folder.
 
         Raises:
-            ConfigurationError: for an unknown section or name.
+            ConfigurationError: for an unknown section or name, or a value that must be a text and is none.
         """
         reject_unknown(sections, SECTIONS, f"section in {source}")
         merged = dict(self.values)
@@ -134,11 +139,18 @@ class Settings:
                 )
             reject_unknown(values, SECTIONS[section], f"setting in {source}, section {section}:")
             for name, value in values.items():
+                _require_text(section, name, value, source)
                 if section == "paths" and folder is not None and isinstance(value, str):
                     value = str(folder / value)
                 if value is not None:
                     merged[section, name] = Setting(value, f"{name} of {source}")
         return evolve(self, values=merged)
+
+
+def _require_text(section: str, name: str, value: object, source: str) -> None:
+    kinds = (str, os.PathLike) if section == "paths" else str
+    if value is not None and name in _TEXTS.get(section, ()) and not isinstance(value, kinds):
+        raise ConfigurationError(f"{name} of {source} is {type(value).__name__}; give a text.", field=name)
 
 
 def load_settings(
@@ -203,7 +215,7 @@ def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[st
     path = Path(filename)
     if configured and not os.path.isfile(path):
         raise ConfigurationError(f"The configuration file {str(path)!r:.500} does not exist.")
-    if not configured and filename == _PROJECT_FILE and "dynamo_bao" not in _parsed(path).get("tool", {}):
+    if not configured and filename == _PROJECT_FILE and "dynamo_bao" not in _tools(_parsed(path)):
         return None
     return path
 
@@ -220,10 +232,16 @@ def _may_have_settings(filename: str | os.PathLike[str]) -> bool:
 
 def _read(path: Path) -> Mapping[str, object]:
     parsed = _parsed(path)
-    settings: Any = parsed.get("tool", {}).get("dynamo_bao", {}) if path.name == _PROJECT_FILE else parsed
+    settings: Any = _tools(parsed).get("dynamo_bao", {}) if path.name == _PROJECT_FILE else parsed
     if not isinstance(settings, Mapping):
         raise ConfigurationError(f"{path}: [tool.dynamo_bao] is not a table.{suggestion('', SECTIONS)}")
     return settings
+
+
+def _tools(parsed: Mapping[str, Any]) -> Mapping[str, object]:
+    """The table ``[tool]`` of a project's file. Empty if there is none, or something else has that name."""
+    tools = parsed.get("tool")
+    return tools if isinstance(tools, Mapping) else {}
 
 
 def _parsed(path: Path) -> dict[str, Any]:

@@ -188,6 +188,37 @@ def test_a_section_of_the_project_file_that_is_no_table(write: Write) -> None:
         load_settings(None, {}, {})
 
 
+@pytest.mark.parametrize("text", ['tool = "dynamo_bao = x"\n', "[[tool]]\ndynamo_bao = 5\n"])
+def test_a_project_file_whose_tool_is_no_table_has_no_settings(write: Write, text: str) -> None:
+    """It is of no use to any tool, and no reason to fail."""
+    write(text, "pyproject.toml")
+    assert load_settings(None, {}, {}) == Settings({})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(("aws", name) for name in ("region", "endpoint_url", "access_key_id", "session_token")),
+        *(("paths", name) for name in SECTIONS["paths"]),
+    ],
+    ids=".".join,
+)
+@pytest.mark.parametrize("value", ["5", "true", '["a", "b"]'])
+def test_a_text_of_a_file_that_is_no_text_is_an_error(
+    write: Write, name: tuple[str, str], value: str
+) -> None:
+    """It names the setting and the file."""
+    write(f"[{name[0]}]\n{name[1]} = {value}\n")
+    with pytest.raises(ConfigurationError, match=rf"{name[1]} of dynamo_bao\.toml is .*; give a text"):
+        load_settings(None, {}, {})
+
+
+def test_a_path_may_be_an_object_of_pathlib() -> None:
+    """In settings that a program makes."""
+    settings = load_settings({"paths": {"models_dir": Path("models")}}, {}, {})
+    assert settings.get("paths", "models_dir") == Path("models")
+
+
 def test_the_sections_are_those_of_the_contract() -> None:
     """aws, db, batch_context, tenancy, paths, logging."""
     assert set(SECTIONS) == {"aws", "db", "batch_context", "tenancy", "paths", "logging"}
