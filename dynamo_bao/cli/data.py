@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +10,7 @@ import click
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, terminal_options
-from dynamo_bao.cli.input_files import is_stream, regular_file
+from dynamo_bao.cli.input_files import STANDARD, is_stream, regular_file, stream_to, takes_a_stream
 from dynamo_bao.cli.progress import (
     JobResult,
     check_resume_options,
@@ -136,28 +135,32 @@ def export(
     """Write the items of MODEL as JSON lines, one for each item, exactly as they are stored.
 
     FILE appears when it is complete. Until then the lines are in FILE.part, and after Ctrl-C, --resume continues with
-    them. Hooks do not run.
+    them. If FILE is a named pipe or a device, the lines go there directly. Hooks do not run.
     """
     check_resume_options(resume, restart)
-    to_stdout = output == "-"
-    if to_stdout and (resume or restart or terminal.json):
+    target = Path(output)
+    is_streamed, to_stdout = takes_a_stream(target), target == STANDARD
+    if (is_streamed and (resume or restart)) or (to_stdout and terminal.json):
         raise click.UsageError("--resume, --restart and --json are for an export to a file; give -o FILE.")
     with connection.open() as manager:
         mapper, tenant = repository_named(manager, model, limits), tenant_of(manager)
-        earlier_way = way_of_interrupted(Path(output)) if resume else None
+        earlier_way = way_of_interrupted(target) if resume else None
         choice = cheapest_way(mapper, tenant, stored=scan, earlier=earlier_way)
         way = choice.way
         confirm_choice(terminal, manager, choice, scan_reason(mapper, scan))
         facts = {"model": model, "tenant": tenant, "way": way.about, "file": None if to_stdout else output}
+        place = "stdout" if to_stdout else output
         if terminal.dry_run:
-            terminal.note(f"Would export {model} {way.about} to {'stdout' if to_stdout else output}.")
+            terminal.note(f"Would export {model} {way.about} to {place}.")
             terminal.emit({**facts, "dry_run": True})
             return
         title, unit = f"Exporting {model}", _unit(way.scans)
-        if to_stdout:
-            result = follow(terminal, export_to(mapper, way, _to_stdout), title, _stdout_interruption, unit)
+        if is_streamed:
+            hint = f"{{}} were written to {place}."
+            with stream_to(target) as write:
+                steps = export_to(mapper, way, write)
+                result = follow(terminal, steps, title, lambda step: hint.format(_items(step.count)), unit)
         else:
-            target = Path(output)
             _check_target(terminal, target)
             steps = export_items(mapper, tenant, way, target, resume=resume, restart=restart)
             hint = f"{{}} are in {target}{PART}; continue with --resume."
@@ -166,15 +169,6 @@ def export(
     terminal.note(
         f"Exported {_items(result.last_step.count)} of {model}{'' if to_stdout else f' to {output}'}."
     )
-
-
-def _to_stdout(lines: bytes) -> None:
-    sys.stdout.buffer.write(lines)
-    sys.stdout.buffer.flush()
-
-
-def _stdout_interruption(step: JobProgress) -> str:
-    return f"{_items(step.count)} were written to stdout."
 
 
 def _check_target(terminal: Terminal, target: Path) -> None:

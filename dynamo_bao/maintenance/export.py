@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
+from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.maintenance.json_lines import LineFormat
 from dynamo_bao.maintenance.limits import Limits
 from dynamo_bao.maintenance.progress import JobProgress
@@ -79,13 +80,18 @@ def export_items(
         A step for each page, when its lines are written, and one when the file is complete.
 
     Raises:
-        ConfigurationError: if an export was interrupted and neither `resume` nor `restart` is set.
+        ConfigurationError: if an export was interrupted and neither `resume` nor `restart` is set, or if the path is
+            that of a folder, a pipe or a device.
 
     Example:
         >>> repository = manager.repository(Post)
         >>> for step in export_items(repository, None, scanner_for(repository, None), Path("posts.jsonl")):
         ...     print(step.done, "of", step.total)
     """
+    if target.exists() and not target.is_file():
+        raise ConfigurationError(
+            f"{target} is a folder, a pipe or a device, which a file cannot replace; name a file."
+        )
     way = Limits.of(max_read_units).scanner(way)
     about = work_on(mapper.database, "export", mapper.schema.name, tenant)
     journal = ProgressFile(target.with_name(target.name + JOURNAL), {**about, "way": way.about})

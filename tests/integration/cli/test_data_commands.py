@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,31 @@ def test_an_export_that_exists_is_replaced_when_asked(stocked: Project) -> None:
     assert (stocked.folder / "out.jsonl").read_text() == "old"
     assert stocked("export", "Order", "-o", "out.jsonl", "--yes").exit_code == 0
     assert len((stocked.folder / "out.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_an_export_into_a_named_pipe(stocked: Project) -> None:
+    """Its reader gets the lines, and the pipe is there afterwards. There is nothing to resume."""
+    pipe, read = stocked.folder / "pipe", list[str]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    result = stocked("export", "Order", "-o", "pipe")
+    reader.join(PATIENCE)
+    assert len(read[0].splitlines()) == 2
+    assert result.stderr.endswith("Exported 2 items of Order to pipe.\n")
+    assert pipe.is_fifo() and sorted(stocked.folder.glob("pipe*")) == [pipe]
+    assert stocked("export", "Order", "-o", "pipe", "--resume").exit_code == 2
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="this system has no such devices")
+@pytest.mark.parametrize("mode", ["w", "a"])
+def test_an_export_into_an_open_file_of_the_shell(stocked: Project, mode: str) -> None:
+    """As ``-o /dev/fd/3 3>> file`` asks for it: what is in the file stays, and the device is not replaced."""
+    file = stocked.write("all.jsonl", "before\n")
+    with file.open(mode) as opened:
+        assert stocked("export", "Order", "-o", f"/dev/fd/{opened.fileno()}").exit_code == 0
+    assert len(file.read_text().splitlines()) == (3 if mode == "a" else 2)
 
 
 def test_targets_that_cannot_be(stocked: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
@@ -824,6 +825,22 @@ def test_no_file_outside_is_touched_by_an_export(manager: Manager, file: Path, n
     with suppress(ConfigurationError):
         exported(manager, Account, file)
     assert outside.read_bytes() == b"precious"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_an_export_replaces_files_only(manager: Manager, file: Path, kind: str) -> None:
+    """A pipe or a device would be gone, and a folder would be found at the end only."""
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to("/dev/null")
+    with pytest.raises(ConfigurationError, match="which a file cannot replace; name a file"):
+        exported(manager, Account, file)
+    assert not file.is_file()
+    assert sorted(file.parent.glob(f"{file.name}*")) == [file]
 
 
 @pytest.mark.promise("X8")
