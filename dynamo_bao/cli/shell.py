@@ -42,7 +42,7 @@ def shell(source: str | None, session: bool, embedded: bool, plain: bool, connec
 def _run(source: str, names: dict[str, object]) -> None:
     """Runs code. If it raises an exception, prints Python's traceback and exits with 1."""
     try:
-        exec(compile(source, "<bao shell>", "exec"), names)  # noqa: S102  # what the command is for
+        exec(compile(source, "<bao shell>", "exec", dont_inherit=True), names)  # noqa: S102  # what it is for
     except Exception as error:
         user_traceback = error.__traceback__.tb_next if error.__traceback__ else None
         traceback.print_exception(type(error), error, user_traceback)

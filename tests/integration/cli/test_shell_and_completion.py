@@ -67,6 +67,15 @@ def test_code_that_fails_is_shown_as_python_shows_it(shop: Project) -> None:
     assert shop("shell", "-c", "import sys; sys.exit(3)").exit_code == 3
 
 
+def test_annotations_of_code_mean_what_they_say(shop: Project) -> None:
+    """No ``from __future__`` of the command's own module holds for the code."""
+    script = (
+        "import dataclasses\n@dataclasses.dataclass\nclass Row:\n    number: int\n"
+        "print(Row(1), Row.__annotations__['number'] is int)\n"
+    )
+    assert shop("shell", answers=script).stdout == "Row(number=1) True\n"
+
+
 def test_embedded_needs_neither_a_server_nor_credentials(tmp_path: Path) -> None:
     """--embedded is a DynamoDB of its own with the table made, for trying things out."""
     (tmp_path / "shop.py").write_text("\n".join(line[4:] for line in SHOP.splitlines()))
