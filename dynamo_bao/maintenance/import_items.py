@@ -6,7 +6,6 @@ the values that were generated for the group (an id, say), so that sending it ag
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -19,7 +18,7 @@ from dynamo_bao.maintenance.limits import Limits
 from dynamo_bao.maintenance.line_reader import NOTHING_FILLED, Line, Text, read_line, texts_of
 from dynamo_bao.maintenance.line_writer import LineWriter, refusal_of
 from dynamo_bao.maintenance.progress import Finding, JobProgress
-from dynamo_bao.maintenance.progress_file import ProgressFile, work_on
+from dynamo_bao.maintenance.progress_file import ProgressFile, in_file_name, work_on
 from dynamo_bao.runtime.records import Factory, define
 from dynamo_bao.session.state import ModelMapper
 
@@ -126,8 +125,7 @@ def journal_for(source: Path, work: Mapping[str, object]) -> Path:
     A table of the same name at another endpoint has another digest.
     """
     digest = blake2b(repr(sorted(work.items())).encode(), digest_size=4).hexdigest()
-    table = re.sub(r"[^A-Za-z0-9_.-]", "-", str(work["table"]))
-    return source.with_name(f"{source.name}.{table}-{digest}{JOURNAL}")
+    return source.with_name(f"{source.name}.{in_file_name(str(work['table']))}-{digest}{JOURNAL}")
 
 
 def _text_of(line: Line | Text) -> Text:

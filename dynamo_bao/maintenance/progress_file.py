@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,6 +116,11 @@ def synced(file: Any) -> None:
     """Writes buffered data of a file to the disk."""
     file.flush()
     os.fsync(file.fileno())
+
+
+def in_file_name(text: str) -> str:
+    """A text as a part of a file's name, such as the ARN of a table, which has ``/`` and ``:``."""
+    return re.sub(r"[^\w.-]", "-", text)
 
 
 def work_on(database: Database, job: str, model: str, tenant: str | None) -> dict[str, object]:

@@ -10,7 +10,7 @@ from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.maintenance.check import Examiner
 from dynamo_bao.maintenance.limits import Limits
 from dynamo_bao.maintenance.progress import Finding, JobProgress
-from dynamo_bao.maintenance.progress_file import ProgressFile, work_on
+from dynamo_bao.maintenance.progress_file import ProgressFile, in_file_name, work_on
 from dynamo_bao.maintenance.scanners import Iterating, Scanner, read_ahead, scanner_for
 from dynamo_bao.session.state import ModelMapper
 
@@ -110,7 +110,7 @@ def _journal(
     mapper: ModelMapper, tenant: str | None, job: str, path: Path | None, **options: bool
 ) -> ProgressFile:
     name = mapper.schema.name
-    default = Path(f".bao-{job}-{mapper.database.table_name}-{name}.progress")
+    default = Path(f".bao-{job}-{in_file_name(mapper.database.table_name)}-{in_file_name(name)}.progress")
     return ProgressFile(path or default, {**work_on(mapper.database, job, name, tenant), **options})
 
 

@@ -19,6 +19,7 @@ from dynamo_bao import (
     TenantContext,
     UniqueConstraint,
     VersionField,
+    init_models,
     run_with_batch_context,
 )
 from dynamo_bao.maintenance import scanners
@@ -261,3 +262,22 @@ def test_a_job_goes_on_with_its_own_options_only(
     next(reindex_items(home, None, journal=journal))
     with pytest.raises(ConfigurationError, match="is of another job: fill_defaults"):
         list(reindex_items(home, None, journal=journal, resume=True, fill_defaults=True))
+
+
+@pytest.mark.parametrize("job", [reindex_items, rebuild_search_texts])
+def test_a_table_may_be_named_by_its_arn(here: Path, monkeypatch: pytest.MonkeyPatch, job: Any) -> None:
+    """It has the marks that separate folders, and the progress file has a name of its own all the same."""
+    monkeypatch.setattr(scanners, "PAGE", 4)
+    monkeypatch.setattr(scanners, "INDEX_PAGE", 4)
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/books"
+    with init_models(models=MODELS, table_name="books", embedded=True) as maker:
+        books(10)
+        with init_models(
+            models=MODELS, table_name=arn, transport=maker.database.transport, only_active=True
+        ) as manager:
+            home = manager.repository(Book)
+            next(job(home, None))
+            assert [path.suffix for path in here.iterdir()] == [".progress"]
+            *_, last = job(home, None, resume=True)
+            assert last.done >= 10
+            assert list(here.iterdir()) == []
