@@ -12,7 +12,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, TypeVar
 
 import click
@@ -30,6 +30,17 @@ _WIDE: Final = 10_000
 def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
     """Writes a text. It has no colours if ``NO_COLOR`` is set, or if the output is not a terminal."""
     click.echo(text, err=err, nl=nl, color=False if os.environ.get("NO_COLOR") else None)
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Puts the null device in the place of standard streams that are closed, as those of a service may be."""
+    with ExitStack() as stack:
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            if getattr(sys, name) is None:
+                setattr(sys, name, stack.enter_context(open(os.devnull, mode, encoding="utf-8")))
+                stack.callback(setattr, sys, name, None)
+        yield
 
 
 class Failure(click.ClickException):

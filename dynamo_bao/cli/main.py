@@ -14,7 +14,7 @@ except ModuleNotFoundError:  # pragma: no cover  # tested by hiding click from a
 
 from click.shell_completion import CompletionItem
 
-from dynamo_bao.cli.console import Failure, plain_warnings, report
+from dynamo_bao.cli.console import Failure, plain_warnings, report, standard_streams
 from dynamo_bao.errors import suggestion
 from dynamo_bao.runtime.records import frozen
 
@@ -94,13 +94,14 @@ class Commands(click.Group):
         run: Any = super().main
         if not standalone_mode:
             return run(*args, standalone_mode=False, **extra)
-        try:
-            with plain_warnings():
-                code = run(*args, standalone_mode=False, **extra)
-        except KeyboardInterrupt:
-            code = report(click.Abort())
-        except Exception as error:
-            code = report(error)
+        with standard_streams():
+            try:
+                with plain_warnings():
+                    code = run(*args, standalone_mode=False, **extra)
+            except KeyboardInterrupt:
+                code = report(click.Abort())
+            except Exception as error:
+                code = report(error)
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -191,6 +191,33 @@ def test_a_closed_pipe_ends_a_command_quietly(bao: Project) -> None:
     assert "Error" not in process.stderr
 
 
+@pytest.mark.parametrize(
+    ("closed", "command", "code"),
+    [
+        ("stderr", ["doctor"], 0),
+        ("stdout", ["models"], 0),
+        ("stdout", ["export", "Customer"], 0),
+        ("stdin", ["shell"], 0),
+        ("stdin", ["delete-table", "shop"], 2),
+    ],
+)
+def test_a_closed_stream_is_an_empty_one(
+    shop: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    closed: str,
+    command: list[str],
+    code: int,
+) -> None:
+    """A service may start without any: what is written is lost, and nobody answers a question."""
+    shop("create-table", "--search")
+    monkeypatch.setattr(sys, closed, None)
+    with pytest.raises(SystemExit) as ended:
+        main(command, prog_name="bao")
+    assert ended.value.code == code
+    assert "Unexpected" not in capsys.readouterr().err
+
+
 def test_warnings_of_python_look_like_those_of_the_command_line(bao: Project) -> None:
     """A warning of the library or of the models says what it has to, without the line of code it came from."""
     bao.write("noisy.py", "import warnings\nwarnings.warn('old\\nways')\n")
