@@ -28,13 +28,13 @@ def to_builtin(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> A
     become lists if they are empty, or if their members are not all strings, all numbers or all binaries.
 
     Args:
-        depth: the depth of the value in the document.
+        depth: the depth of the value in the document; 0 for the value of an attribute.
         numbers: converts numbers.
 
     Raises:
         ValueError: if a part cannot be stored.
     """
-    if depth > MAX_NESTING:
+    if depth >= MAX_NESTING:
         raise ValueError(TOO_DEEP)
     if isinstance(value, str):
         check_unicode(value)
@@ -48,7 +48,7 @@ def to_builtin(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> A
     if isinstance(value, dict):
         return {checked_name(name): to_builtin(part, depth + 1, numbers) for name, part in value.items()}
     if isinstance(value, (set, frozenset)):
-        return _plain_set([to_builtin(member, depth + 1, numbers) for member in value])
+        return _plain_set(value, depth, numbers)
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     raise ValueError(f"holds a {type(value).__name__}, which a document cannot store")
@@ -68,9 +68,14 @@ def _number(value: Any, numbers: Numbers) -> object:
     return numbers(number)
 
 
-def _plain_set(members: list[object]) -> object:
-    form = set_form(map(to_document, members))
-    return sorted(members, key=_encoded_form) if "L" in form else set(members)
+def _plain_set(value: Iterable[object], depth: int, numbers: Numbers) -> object:
+    """A set, or a list if DynamoDB has no such set. Only members of the list are one level deeper."""
+    members = [to_builtin(member, min(depth + 1, MAX_NESTING - 1), numbers) for member in value]
+    if "L" not in set_form(map(to_document, members)):
+        return set(members)
+    if members and depth + 1 == MAX_NESTING:
+        raise ValueError(TOO_DEEP)
+    return sorted(members, key=_encoded_form)
 
 
 def _encoded_form(value: Any) -> str:
@@ -197,7 +202,7 @@ def from_exact_document(stored: AttributeValue) -> Any:
 
 def check_depth(stored: AttributeValue, depth: int = 0) -> None:
     """Raises `ValueError` for a typed form that is nested deeper than DynamoDB allows."""
-    if depth > MAX_NESTING:
+    if depth >= MAX_NESTING:
         raise ValueError(TOO_DEEP)
     parts = stored.get("L") or (stored["M"].values() if "M" in stored else ())
     for part in parts:

@@ -339,3 +339,15 @@ def test_a_date_is_a_unique_value(shifts: list[Any]) -> None:
     Shift.update(("a", DAYS[0]), badge=date(2000, 1, 1))
     found = Shift.unique_badge.find(date(2000, 1, 1))
     assert found is not None and found.day == DAYS[0]
+
+
+@pytest.mark.parametrize("innermost", ["x", {"x", "y"}, {1, "x"}], ids=["text", "set", "list of a mixed set"])
+def test_the_deepest_document_is_stored_and_a_deeper_one_is_refused(manager: Manager, innermost: Any) -> None:
+    """The limit of the library is that of DynamoDB, so that no reply of it has to tell."""
+    is_list = isinstance(innermost, set) and 1 in innermost
+    deep = innermost
+    for depth in range(30 if is_list else 31):
+        Thing.create(thing_id=str(depth), v=Point(1), anything={"a": deep})
+        deep = {"a": deep}
+    with pytest.raises(ValidationError, match="nested deeper than DynamoDB's 32 levels"):
+        Thing.create(thing_id="deeper", v=Point(1), anything={"a": deep})
