@@ -229,8 +229,16 @@ def typed(parsed: Any) -> AttributeValue:
     if len(parsed) == 1:
         ((name, content),) = parsed.items()
         if name.startswith("$"):
-            return _from_tag(name[1:], content)
+            return _storable(_from_tag(name[1:], content))
     return {"M": {name: typed(part) for name, part in parsed.items()}}
+
+
+def _storable(stored: AttributeValue) -> AttributeValue:
+    """A marked value, if DynamoDB can store it. Raises `ValueError` for a set without members."""
+    ((code, content),) = stored.items()
+    if code in SET_CODES and not content:
+        raise ValueError(f"has an empty set under '${code}', which DynamoDB cannot store")
+    return stored
 
 
 def _from_tag(code: str, content: object) -> AttributeValue:
@@ -270,6 +278,13 @@ def _texts(members: list[Any], kind: type[str]) -> list[str]:
     return texts
 
 
+def _binaries(members: list[Any]) -> list[bytes]:
+    contents = [_bytes(member) for member in _texts(members, str)]
+    if len(set(contents)) < len(contents):  # base64 of one content can differ in bits that do not count
+        raise ValueError("holds a set with a member twice")
+    return contents
+
+
 _TAGS: Final[dict[str, tuple[type[object], Callable[[Any], object]]]] = {
     "S": (str, str),
     "N": (str, _checked),
@@ -280,7 +295,7 @@ _TAGS: Final[dict[str, tuple[type[object], Callable[[Any], object]]]] = {
     "B": (str, _bytes),
     "SS": (list, lambda members: _texts(members, str)),
     "NS": (list, lambda members: _texts(members, Number)),
-    "BS": (list, lambda members: [_bytes(member) for member in _texts(members, str)]),
+    "BS": (list, _binaries),
 }
 _KINDS: Final = {
     "S": "text",

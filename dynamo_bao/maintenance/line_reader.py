@@ -11,7 +11,7 @@ from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import UnknownFieldError, ValidationError, message_of, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import from_document
+from dynamo_bao.fields.documents import check_depth, from_document
 from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.maintenance.json_lines import (
     MAX_LINE_LENGTH,
@@ -95,14 +95,26 @@ def read_line(schema: Schema, tenant: str | None, text: Text, filled: str = NOTH
         ValidationError: with all faults of the line. It does not name the number of the line.
     """
     try:
+        members, more = _members_of(text, filled)
+        return _read(schema, tenant, text, members, more)
+    except RecursionError:
+        raise ValidationError("it is nested too deeply") from None
+
+
+def _members_of(text: Text, filled: str) -> tuple[dict[str, Any], Item]:
+    """The fields of a line, and the attributes that the model does not have."""
+    try:
         if len(text.content) > MAX_LINE_LENGTH:
             raise ValueError("is longer than any item")
         members = parse_line(text.content)
         if filled != NOTHING_FILLED:
             members = {**parse_line(filled.encode()), **members}
-        more = _more_of(members) if MORE in members else {}
+        return members, _more_of(members) if MORE in members else {}
     except ValueError as error:
         raise ValidationError(f"it {message_of(error)}") from None
+
+
+def _read(schema: Schema, tenant: str | None, text: Text, members: Mapping[str, object], more: Item) -> Line:
     values: dict[str, Any] = {}
     exact: dict[str, AttributeValue | None] = {}
     faults = _read_values(schema, members, values, exact)
@@ -210,7 +222,10 @@ def _more_of(members: dict[str, object]) -> Item:
     more = members.pop(MORE)
     if not isinstance(more, dict):
         raise ValueError(f"has under {MORE!r} what is no object of attributes")
-    return {name: typed(value) for name, value in more.items()}
+    stored = {name: typed(value) for name, value in more.items()}
+    for value in stored.values():
+        check_depth(value)
+    return stored
 
 
 def _strangers(schema: Schema, members: Mapping[str, object]) -> list[ValidationError]:

@@ -142,6 +142,13 @@ class City(Model, prefix="c"):
         (b'{"code": "ber", "population": {"$SS": "a"}}', "has under '$SS' what is no list of texts"),
         (b'{"code": "ber", "population": {"$B": "?"}}', "holds a binary that is not base64"),
         (b'{"code": "ber", "population": {"$NS": [1, 1.0]}}', "holds a set with a member twice"),
+        (b'{"code": "ber", "$more": {"x": [{"$NS": []}]}}', "has an empty set under '$NS'"),
+        (b'{"code": "ber", "$more": {"x": {"$BS": ["AA==", "AB=="]}}}', "holds a set with a member twice"),
+        (
+            b'{"code": "ber", "$more": {"x": ' + b"[" * 32 + b"1" + b"]" * 32 + b"}}",
+            "it is nested deeper than DynamoDB's 32 levels",
+        ),
+        (b'{"code": ' + b"[" * 900 + b"]" * 900 + b"}", "nested too deeply"),
         (b'{"code": "ber", "motto": "longer"}', "City.motto"),
         (b'{"code": "\\ud800"}', "surrogate"),
         (b'{"code": "ber", "$more": {"x": "\\ud800"}}', "surrogate"),
