@@ -235,6 +235,17 @@ def test_models_that_cannot_be_had_are_told(bao: Project, source: str, told: str
         assert f"{bao.folder / source}, line {2 if source == 'fails.py' else 1})" in result.stderr
 
 
+@pytest.mark.parametrize("command", [["models"], ["count", "Customer"]])
+def test_a_folder_of_models_without_modules_is_told(bao: Project, command: list[str]) -> None:
+    """Also a file in the place of the folder: the settings do name models, and there are none."""
+    bao.write("dynamo_bao.toml", '[db]\ntable_name = "shop"\n[paths]\nmodels_dir = "modles"\n')
+    result = bao(*command)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(
+        "Error: models_dir of dynamo_bao.toml is 'modles', where no Python module is"
+    )
+
+
 def test_no_models_at_all_is_told_with_the_ways_to_name_them(bao: Project) -> None:
     """A project without settings and options has none."""
     result = bao("models")
