@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from celery import Task, current_task
-from celery.signals import task_prerun
+from celery.app.task import Context
+from celery.signals import before_task_publish, task_postrun, task_prerun
 
 from dynamo_bao.dynamodb.keys import checked_tenant
-from dynamo_bao.errors import BatchContextError
+from dynamo_bao.errors import BatchContextError, TenantError
 from dynamo_bao.models.batch_context import batched, run_with_batch_context
-from dynamo_bao.session.bindings import SESSION, Entry, innermost, set_top_link, unbound
+from dynamo_bao.session.bindings import SESSION, Entry, innermost, leave, set_top_link, unbound
 from dynamo_bao.session.context import current_session
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.settings import SessionSettings
-from dynamo_bao.session.tenancy import current_tenant, tenant_block
+from dynamo_bao.session.tenancy import TenantBlock, current_tenant, tenant_block
 
 if TYPE_CHECKING:  # for checkers with stubs of Celery, where a task is generic
     _Task: TypeAlias = Task[Any, Any]
@@ -31,6 +32,8 @@ log: logging.Logger = logging.getLogger("dynamo_bao.celery")
 
 TENANT_HEADER = "dynamo_bao_tenant"
 """The message header in which a task's tenant travels."""
+OWN_TASKS_OF_CELERY = "celery."
+"""How the names of the tasks begin by which Celery runs ``map``, ``starmap``, ``chunks`` and the end of a chord."""
 
 
 class BaoTask(_Task):  # type: ignore[misc]  # Celery has no types
@@ -38,7 +41,9 @@ class BaoTask(_Task):  # type: ignore[misc]  # Celery has no types
 
     Every run, also a retry, has its own session. The task does not see the caller's session or transaction, even if
     tasks run eagerly. Uncommitted work fails the task. The sender's current tenant is sent in a header, and passed on
-    to the tasks of a chain, group or chord. Without this header, and without a resolver, the task has no tenant.
+    to the tasks of a chain, group, chord or map. Without this header, and without a resolver, the task has no tenant.
+
+    Handlers of the task, such as ``on_failure``, and its errbacks have the tenant too. The session is over by then.
 
     A task that is called as a plain function runs in the session of its caller.
 
@@ -65,7 +70,8 @@ class BaoTask(_Task):  # type: ignore[misc]  # Celery has no types
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request
         if request.called_directly or request.get("bao_session") is not None:
-            return batched(super().__call__)(*args, **kwargs)
+            with _tenant_of_failed(args):
+                return batched(super().__call__)(*args, **kwargs)
         with _run_of(str(self.name), request, self.batch_context) as session:
             request.bao_session = session
             return self.run(*args, **kwargs)  # as Celery itself does for a run
@@ -99,29 +105,71 @@ def tenant_headers(headers: Mapping[str, Any] | None = None) -> dict[str, Any] |
 
 def _tenant_in(task: Any) -> str | None:
     """The tenant of the running task. It is in the headers only when Celery sends the tasks that follow."""
-    tenant = (task.request.headers or {}).get(TENANT_HEADER) if task else None
+    return _tenant_of_request(task.request) if task else None
+
+
+def _tenant_of_request(request: Any) -> str | None:
+    """The tenant in the headers of a task's request, or None.
+
+    Raises:
+        TenantError: for an invalid tenant id.
+    """
+    tenant = (request.headers or {}).get(TENANT_HEADER)
     return None if tenant is None else checked_tenant(tenant)
 
 
+def _tenant_of_failed(arguments: tuple[Any, ...]) -> AbstractContextManager[object]:
+    """A block with the tenant of a failed task, whose request Celery passes to an errback when it calls that."""
+    request = arguments[0] if arguments else None
+    tenant = _tenant_of_request(request) if isinstance(request, Context) else None
+    return nullcontext() if tenant is None else tenant_block(tenant)
+
+
+def _send_tenant(sender: Any = None, headers: Any = None, **_: Any) -> None:
+    """Sends the tenant with the tasks of Celery itself, which are no `BaoTask` and run or send such tasks."""
+    if str(sender).startswith(OWN_TASKS_OF_CELERY):
+        headers.update(tenant_headers(headers) or {})
+
+
 def _start_from_nothing(sender: Any = None, **_: Any) -> None:
-    """Removes bindings that an earlier task left in this thread, before other handlers of the signal run."""
-    if isinstance(sender, BaoTask) and not sender.request.is_eager:
+    """Removes bindings that an earlier task left in this thread, before other handlers of the signal run.
+
+    Until the end of the task, the tenant of its message is in force for them and for the handlers of the task.
+    """
+    request = sender.request
+    try:
+        tenant = _tenant_of_request(request)
+    except TenantError:  # the run raises it
+        tenant = None
+    if (isinstance(sender, BaoTask) or tenant is not None) and not request.is_eager:
         set_top_link(None)
+    if tenant is not None:
+        request.bao_tenant = block = TenantBlock(tenant)
+        block.__enter__()
 
 
+def _end_tenant(sender: Any = None, **_: Any) -> None:
+    """Ends the tenant that was in force for a task."""
+    block: TenantBlock | None = sender.request.get("bao_tenant")
+    if block is not None:
+        leave(block)
+
+
+before_task_publish.connect(_send_tenant, weak=False)
 task_prerun.connect(_start_from_nothing, weak=False)
+task_postrun.connect(_end_tenant, weak=False)
 
 
 @contextmanager
 def _run_of(name: str, request: Any, options: Mapping[str, Any]) -> Iterator[Session]:
     """Binds the session and the tenant of one run, in place of all earlier bindings."""
-    named = (request.headers or {}).get(TENANT_HEADER)
+    named = _tenant_of_request(request)
     if current_session() is not None and not request.is_eager:
         raise BatchContextError(
             f"Task {name} begins inside a batch context that was opened before it: by a task_prerun handler, or by "
             f"another base class. BaoTask opens one for each run; remove the other one."
         )
-    tenant = checked_tenant(named) if named is not None else current_tenant() if request.is_eager else None
+    tenant = current_tenant() if named is None and request.is_eager else named
     with unbound(), ExitStack() as blocks:
         if tenant is not None:
             blocks.enter_context(tenant_block(tenant))

@@ -12,8 +12,6 @@ import pytest
 pytest.importorskip("celery")
 
 from celery import Celery, Task, chain, chord, group, signals
-from celery.contrib.testing.worker import start_worker
-from celery.worker import state
 
 from dynamo_bao import (
     BatchContextError,
@@ -31,6 +29,7 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.celery import TENANT_HEADER, BaoTask, tenant_headers
+from tests.support.celery_worker import result_of, working
 from tests.support.patience import PATIENCE
 
 
@@ -120,19 +119,9 @@ def store(parcel_id: str) -> None:
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[None]:
-    """A worker with two threads for tasks, which leaves logging as it is."""
-
-    def leave_logging(**_: Any) -> None:
-        """Celery sets up no logging where somebody listens to this signal."""
-
-    signals.setup_logging.connect(leave_logging)
-    with start_worker(
-        app, pool="threads", concurrency=2, perform_ping_check=False, shutdown_timeout=PATIENCE
-    ):
+    """A worker of the application."""
+    with working(app, tenant):
         yield
-        state.should_terminate = 0
-        tenant.delay()  # at a message the worker looks whether it is to end, else after seconds only
-    signals.setup_logging.disconnect(leave_logging)
 
 
 @pytest.fixture(autouse=True)
@@ -149,11 +138,6 @@ def eager() -> Iterator[None]:
     app.conf.task_always_eager = True
     yield
     app.conf.task_always_eager = False
-
-
-def result_of(sent: Any) -> Any:
-    """What a task that was sent came to."""
-    return sent.get(timeout=PATIENCE, interval=0.01)
 
 
 def test_eager_tasks_are_as_isolated(eager: None) -> None:
