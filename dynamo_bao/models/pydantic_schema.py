@@ -48,8 +48,10 @@ def model_schema(model: type[Instance]) -> CoreSchema:
     """
     schema = schema_of(model)
     shapes = Shapes()
+    validate: Any = partial(_validated, model, schema)
+    validate.__name__ = model.__name__  # in the places of errors, where the model is one of several types
     own_schema = core_schema.no_info_wrap_validator_function(
-        partial(_validated, model, schema),
+        validate,
         _body_schema(schema, shapes),
         ref=f"{model.__module__}.{model.__qualname__}:{id(model)}",
         serialization=core_schema.wrap_serializer_function_ser_schema(

@@ -317,6 +317,16 @@ def test_what_is_no_object_is_refused() -> None:
         ADAPTER.validate_python(Post())
 
 
+def test_a_model_among_other_types_is_named_in_the_places_of_errors() -> None:
+    """By its name, and not by what the library is made of, because such places are sent to clients."""
+    body: dict[str, object] = {"org_id": "1", "name": 3}
+    for several in (Org | int, dict[str, Org] | Org, list[Org] | Org):
+        places = [place for place, kind, _ in errors(TypeAdapter(several), body) if kind == "bao_value"]
+        assert places == [("function-wrap[Org()]", "name")]
+    with pytest.raises(ValidationError, match=r"error for nullable\[function-wrap\[Org\(\)\]\]\n"):
+        TypeAdapter(Org | None).validate_python(body)
+
+
 def test_required_fields_are_named() -> None:
     """As pydantic names them."""
     assert errors(ADAPTER, {}) == [(("name",), "missing", "Field required")]
