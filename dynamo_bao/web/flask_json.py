@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider, JSONProvider
 
 from dynamo_bao.web.json_forms import is_answer, json_form, json_or_else, with_forms
+
+R = TypeVar("R")
 
 
 class _AnswersJSON(JSONProvider):
@@ -26,11 +28,15 @@ class _DefaultAnswers(_AnswersJSON):
 
 
 class _ConvertedAnswers(_AnswersJSON):
-    """For providers of other libraries: instances in dicts and lists are converted before."""
+    """For providers of other libraries: instances in dicts and lists are converted before.
+
+    If the provider then refuses the answer, the values that it refuses are converted too.
+    """
 
     def dumps(self, obj: object, **kwargs: object) -> str:
         """The JSON text of a value."""
-        return super().dumps(with_forms(obj), **kwargs)
+        own_dumps = super().dumps
+        return self._written(lambda forms: own_dumps(forms(obj), **kwargs))
 
     def dump(self, obj: object, fp: IO[str], **kwargs: object) -> None:
         """Writes the JSON text of a value to a file."""
@@ -38,7 +44,24 @@ class _ConvertedAnswers(_AnswersJSON):
 
     def response(self, *args: object, **kwargs: object) -> Response:
         """The response of `flask.jsonify`."""
-        return super().response(*map(with_forms, args), **with_forms(kwargs))  # type: ignore[return-value]
+        own_response: Callable[..., Any] = super().response
+        response: Response = self._written(lambda forms: own_response(*map(forms, args), **forms(kwargs)))
+        return response
+
+    def _written(self, write: Callable[[Callable[[Any], Any]], R]) -> R:
+        try:
+            return write(with_forms)
+        except TypeError:
+            return write(partial(with_forms, is_refused=self._is_refused))
+
+    def _is_refused(self, value: object) -> bool:
+        if value is None or type(value) in (str, int, float, bool):
+            return False
+        try:
+            super().dumps(value)
+        except TypeError:
+            return True
+        return False
 
 
 def _converted(own_default: Callable[[Any], object], value: object) -> object:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from dynamo_bao.fields.json_forms import JsonForm, json_form
+from dynamo_bao.fields.json_forms import json_form
 
 __all__ = ["is_answer", "json_form", "json_or_else", "with_forms"]
 
@@ -31,10 +31,31 @@ def json_or_else(own_form: Callable[[Any], object], value: object) -> Any:
         raise
 
 
-def with_forms(value: Any) -> JsonForm:
-    """A value whose dicts and lists hold JSON forms in the place of instances. Everything else stays as it is."""
-    if type(value) is dict:
-        return {name: with_forms(part) for name, part in value.items()}
-    if type(value) in (list, tuple):
-        return list(map(with_forms, value))
-    return json_form(value) if is_answer(value) else value
+def with_forms(value: Any, is_refused: Callable[[Any], bool] | None = None) -> Any:
+    """A value whose dicts and lists hold JSON forms in the place of instances. Everything else stays as it is.
+
+    Args:
+        is_refused: whether the application has no form for a value; such a value gets ours too.
+    """
+    if isinstance(value, dict):
+        parts = [with_forms(part, is_refused) for part in value.values()]
+        is_same = type(value) is not dict and _are_same(value.values(), parts)
+        return value if is_same else dict(zip(value, parts, strict=True))
+    if isinstance(value, (list, tuple)):
+        parts = [with_forms(part, is_refused) for part in value]
+        is_same = type(value) not in (list, tuple) and _are_same(value, parts)
+        return value if is_same else parts
+    if is_answer(value):
+        return json_form(value)
+    return value if is_refused is None or not is_refused(value) else _form_or_same(value)
+
+
+def _are_same(values: Iterable[object], parts: Iterable[object]) -> bool:
+    return all(value is part for value, part in zip(values, parts, strict=True))
+
+
+def _form_or_same(value: object) -> object:
+    try:
+        return json_form(value)
+    except TypeError:
+        return value

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -190,11 +192,62 @@ def test_other_values_keep_the_form_that_flask_gives_them(app: Flask) -> None:
     }
 
 
+class Labelled(NamedTuple):
+    """An answer's part that is a subclass of a tuple."""
+
+    label: str
+    user: object
+
+
+@dataclass
+class Framed:
+    """An answer's part that the provider knows, with an instance inside."""
+
+    user: object
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda user: defaultdict(list, {"x": [user]}),
+        lambda user: OrderedDict(x=user),
+        lambda user: Labelled("x", user),
+        lambda user: Framed(user),
+        lambda user: {"tags": {"b", "a"}, "raw": b"\xfb", "user": user},
+    ],
+    ids=["defaultdict", "OrderedDict", "namedtuple", "dataclass", "refused values"],
+)
+def test_a_provider_of_another_library_writes_what_flasks_own_writes(
+    manager: Manager, ids: list[str], part: Callable[[Any], Any]
+) -> None:
+    """Instances inside any dict, list or dataclass, and values that it has no form for. It keeps its own forms."""
+    at = datetime(2026, 1, 31, tzinfo=timezone.utc)
+    values = lambda: {"part": part(User.find(ids[0])), "warm": Celsius(30)}
+    replies: list[Any] = []
+    for provider in (WithDefault, OrjsonProvider):
+        app = Flask("shop")
+        as_class(app, provider)
+        app.add_url_rule("/dict", "dict", lambda: {**values(), "at": at})
+        app.add_url_rule("/jsonify", "jsonify", lambda: jsonify(**values()))
+        replies += [app.test_client().get(path).json for path in ("/dict", "/jsonify")]
+        assert replies[-2].pop("at") == orjson.loads(app.json.dumps(at))
+    assert all(reply == replies[0] for reply in replies) and "user 0" in str(replies[0])
+
+
 def test_what_nobody_can_write_is_flasks_error(app: Flask) -> None:
     """With its own text."""
     app.testing = True
     with pytest.raises(TypeError, match="Object of type object is not JSON serializable"):
         view(app, lambda: {"what": object()})
+
+
+def test_what_nobody_can_write_is_the_error_of_the_provider(manager: Manager) -> None:
+    """Of another library too."""
+    app = Flask("shop")
+    as_class(app, OrjsonProvider)
+    app.testing = True
+    with pytest.raises(TypeError, match="is not JSON serializable: object"):
+        view(app, lambda: {"what": object(), "tags": {"a"}})
 
 
 def test_an_instance_with_a_bad_attribute_has_no_answer(app: Flask, manager: Manager, ids: list[str]) -> None:
