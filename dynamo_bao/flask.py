@@ -105,6 +105,7 @@ class Bao:
         without_tenant: dict[str, Any] = {**options, "tenant": None}
         middleware = BatchContextMiddleware(app.wsgi_app, **without_tenant)
         middleware.service.is_part = options.get("tenant") is not None
+        app.url_value_preprocessor(partial(_find_tenant_early, tenants))
         app.before_request(partial(serve_instances, app))  # if the application has another JSON provider now
         app.before_request(partial(_find_tenant, tenants))
         app.after_request(_finish)
@@ -163,6 +164,16 @@ def _served() -> RequestScope | None:
     """The scope that the middleware opened for the request; None if a test only pushed a context."""
     request_scope: RequestScope | None = request.environ.get(REQUEST_KEY)
     return request_scope
+
+
+def _find_tenant_early(service: Service, *_: object) -> None:
+    """Sets a tenant that needs no function of the application, for functions that read models by parts of the URL.
+
+    Flask calls them before its first hook, which refuses requests without a tenant.
+    """
+    served = _served()
+    if served and not service.needs_request:
+        service.refusal(served, request.environ, request)
 
 
 def _find_tenant(service: Service) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, Response, abort, g, redirect, request, stream_with_context
+from flask import Blueprint, Flask, Response, abort, g, redirect, request, stream_with_context
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dynamo_bao import (
@@ -253,6 +253,34 @@ def test_the_tenant_comes_from_a_header() -> None:
     assert "header X-Tenant is not 1 to 64 characters" in wrong.text
     assert "names no tenant in the header X-Tenant" in missing.text
     assert TenantContext.get_current_tenant() is None
+
+
+def test_the_tenant_is_there_before_the_first_hook(table_name: str) -> None:
+    """For a preprocessor of URL values, which runs before all hooks, also of a blueprint and for an error page."""
+    tenancy: dict[str, Any] = {"tenancy": {"enabled": True}}
+    with init_models(models=models.ALL, table_name=table_name, embedded=True, **tenancy):
+        for tenant_id in ("acme", "other"):
+            with TenantContext.run_with_tenant(tenant_id):
+                Org.create(org_id="1", name=f"Org of {tenant_id}")
+        app = Flask("shop")
+        Bao(app, tenant=tenant_from_header("X-Tenant"))
+        pages = Blueprint("pages", __name__)
+        view(app, "/fine", lambda: "fine")
+
+        @pages.url_value_preprocessor
+        def find_org(endpoint: str | None, values: dict[str, Any] | None) -> None:
+            if values is not None:
+                g.org = Bao.get_or_404(Org, values.pop("org_id"))
+
+        pages.add_url_rule("/orgs/<org_id>", "org", lambda: g.org.name)
+        app.register_blueprint(pages)
+        client = app.test_client()
+        for tenant_id in ("acme", "other"):
+            headers = {"X-Tenant": tenant_id}
+            assert client.get("/orgs/1", headers=headers).text == f"Org of {tenant_id}"
+            assert client.get("/orgs/2", headers=headers).status_code == 404
+        assert client.get("/fine").status_code == 400
+        assert client.get("/nowhere", headers={"X-Tenant": "acme"}).status_code == 404
 
 
 def test_the_tenant_comes_from_the_host_that_the_proxy_saw() -> None:
