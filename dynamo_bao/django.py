@@ -10,11 +10,11 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning as CheckWarning, register
@@ -90,7 +90,8 @@ class BatchContextMiddleware:
         is_asgi = isinstance(request, ASGIRequest)
         served = self._begin_shared(request) if is_asgi else self._service.begin(request.META)
         try:
-            refusal = self._service.refusal(served, _environ(request), request)
+            wait = async_to_sync(_result_of) if is_asgi else None
+            refusal = self._service.refusal(served, _environ(request), request, wait)
             response = (
                 served.run(self._get_response, request) if refusal is None else _refusal_response(refusal)
             )
@@ -132,6 +133,10 @@ class BatchContextMiddleware:
             _stream(served, response)
         else:
             served.close()
+
+
+async def _result_of(awaitable: Awaitable[object]) -> object:
+    return await awaitable
 
 
 def _page_response(page: str) -> HttpResponse:

@@ -17,7 +17,7 @@ from dynamo_bao.session.tenancy import EXEMPT, TenantBlock, tenant_of
 from dynamo_bao.web.async_request import AsyncRequest, shared_tenant
 from dynamo_bao.web.request_log import log_request, name_of, server_timing, summary_of
 from dynamo_bao.web.request_session import Request, RequestScope
-from dynamo_bao.web.tenants import AsyncTenantSource, TenantRejection, TenantRule, TenantSource
+from dynamo_bao.web.tenants import AsyncTenantSource, TenantRejection, TenantRule, TenantSource, Wait
 from dynamo_bao.web.trace_page import RecentTraces
 
 REQUEST_KEY = "dynamo_bao.request"
@@ -100,24 +100,34 @@ class Service:
             self._traces.add(summary_of(request, started))
 
     def refusal(
-        self, request: Request, environ: Mapping[str, object], framework_request: object
+        self,
+        request: Request,
+        environ: Mapping[str, object],
+        framework_request: object,
+        wait: Wait | None = None,
     ) -> str | None:
         """Sets the tenant of a request. Returns the text of a response with status 400 if the tenant is invalid.
 
         Args:
             framework_request: the argument of the application's function that gives the tenant.
+            wait: waits for the result of an asynchronous function; None if there can be none.
         """
         if self._tenants.source is None:
             return None
-        tenant = request.run(self._tenant_of, request, environ, framework_request)
+        tenant = request.run(self._tenant_of, request, environ, framework_request, wait)
         return _refusal_of(request, tenant)
 
     def _tenant_of(
-        self, request: Request, environ: Mapping[str, object], framework_request: object
+        self,
+        request: Request,
+        environ: Mapping[str, object],
+        framework_request: object,
+        wait: Wait | None,
     ) -> str | TenantRejection | None:
         """The result of the tenant source, which may use models without a tenant."""
-        with TenantBlock(EXEMPT) if request.tenant is None else nullcontext():
-            return self._tenants.tenant_of(environ, framework_request)
+        exempt = shared_tenant(EXEMPT) if wait is not None else TenantBlock(EXEMPT)
+        with exempt if request.tenant is None else nullcontext():
+            return self._tenants.tenant_of(environ, framework_request, wait)
 
     async def refusal_async(
         self, request: AsyncRequest, environ: Mapping[str, object], framework_request: object

@@ -98,6 +98,8 @@ TenantSource = Callable[[Any], "str | None"]
 """Returns the tenant id of a request, or None. Its argument is the request object of the framework."""
 AsyncTenantSource = Callable[[Any], Awaitable["str | None"]]
 """The same as an ``async`` function, for asynchronous servers."""
+Wait = Callable[[Awaitable[object]], object]
+"""Waits for an awaitable in a worker thread, and returns its result."""
 
 
 @frozen
@@ -131,17 +133,23 @@ class TenantRule:
         """Whether the source is a function of the application, which gets the framework's request object."""
         return self.source is not None and not isinstance(self.source, (HeaderTenant, HostTenant))
 
-    def tenant_of(self, environ: Mapping[str, object], request: object) -> str | TenantRejection | None:
+    def tenant_of(
+        self, environ: Mapping[str, object], request: object, wait: Wait | None = None
+    ) -> str | TenantRejection | None:
         """The tenant id of a request, None without a tenant, or the reason for refusing the request.
 
         Args:
             environ: the request's WSGI environment.
             request: the framework's request object, for functions of the application.
+            wait: waits for the result of an asynchronous function; None if there can be none.
 
         Raises:
             ConfigurationError: for a function that returns neither a text nor None.
         """
-        return self._checked(self._name(environ, request))
+        tenant_name = self._name(environ, request)
+        if wait is not None and isinstance(tenant_name, Awaitable):
+            tenant_name = wait(tenant_name)
+        return self._checked(tenant_name)
 
     async def tenant_of_async(
         self, environ: Mapping[str, object], request: object

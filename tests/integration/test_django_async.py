@@ -11,8 +11,17 @@ from typing import Any
 
 import django
 import pytest
+from asgiref.sync import sync_to_async
 
-from dynamo_bao import Manager, RequireContext, Session, TenantContext, current_session, init_models
+from dynamo_bao import (
+    Manager,
+    RequireContext,
+    Session,
+    TenantContext,
+    current_session,
+    init_models,
+    run_with_batch_context,
+)
 from dynamo_bao.session.request_session import RequestSession
 from dynamo_bao.web.tenants import tenant_from_header, tenant_from_host
 from tests.support import django_site, models
@@ -124,6 +133,7 @@ def test_a_client_that_leaves_ends_the_session(
     assert session is not None and session.is_closed
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
     ("tenant", "headers", "other"),
     [
@@ -134,15 +144,29 @@ def test_a_client_that_leaves_ends_the_session(
     ],
 )
 def test_the_tenant_of_a_request(
-    embedded: Manager, tenant: Any, headers: dict[str, str], other: dict[str, str]
+    embedded: Manager, tenant: Any, headers: dict[str, str], other: dict[str, str], order: str
 ) -> None:
     """From a header, the host, or a function, which may be asynchronous; without a valid one the answer is 400."""
-    with override_settings(DYNAMO_BAO={"tenant": tenant}):
+    with override_settings(DYNAMO_BAO={"tenant": tenant}, MIDDLEWARE=ORDERS[order]):
         handler = ASGIHandler()
         for path in ("/orgs/1", "/async/orgs/1"):
             assert serve(handler, path, **headers).body == b"False for acme"
             refused = serve(handler, path, **other)
             assert refused.status == 400 and "tenant" in refused.body.decode()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_asynchronous_tenant_function_may_use_models(strict: Manager, order: str) -> None:
+    """In the session of the request and without a tenant, although its requests must name one."""
+    with run_with_batch_context():
+        Org.create(org_id="1", name="acme")
+
+    async def tenant_of(request: Any) -> str:
+        return await sync_to_async(lambda: Org.find("1").name)()
+
+    with override_settings(DYNAMO_BAO={"tenant": tenant_of}, MIDDLEWARE=ORDERS[order]):
+        for path in ("/orgs/1", "/async/orgs/1"):
+            assert serve(ASGIHandler(), path).body == b"False for acme"
 
 
 def test_requests_at_once_do_not_see_each_other(embedded: Manager) -> None:
