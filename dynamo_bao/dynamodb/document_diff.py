@@ -69,9 +69,18 @@ class Shape:
     whole = False
     complete = False
 
-    def member(self, name: str) -> Shape:
-        """The shape of one member."""
+    def member(self, step: str | int) -> Shape:
+        """The shape of one member of a map, or of one element of a list."""
         return self
+
+    def with_stored_members(self, value: AttributeValue, stored: AttributeValue) -> AttributeValue | None:
+        """A set with the members that it shares with the stored set as these are stored; None if it is no set.
+
+        Args:
+            value: the encoded form of the set.
+            stored: the set as it was loaded. Its members may be written otherwise, and in another order.
+        """
+        return None
 
     def check(self, value: AttributeValue, label: str) -> None:
         """Raises `ValueError` for a value that lacks members and could not be read.
@@ -146,14 +155,14 @@ def _differences(
     if after is None:
         yield Edit(steps, "remove")
     elif before is not None and _is_unit(before, after, shape):
-        yield Edit(steps, "set", restored(after, before, loaded), loaded)
+        yield Edit(steps, "set", restored(after, before, loaded, shape), loaded)
     elif before is None and "M" in after and not shape.whole:
         # Somebody else may have added the map too: then its members are set separately.
         yield from _members(steps, {"M": {}}, after, shape, None)
         if not after["M"]:
             yield Edit(steps, "if_missing", after)
     elif before is None or "M" not in before or "M" not in after:
-        yield Edit(steps, "set", restored(after, before, loaded))
+        yield Edit(steps, "set", restored(after, before, loaded, shape))
     else:
         yield from _members(steps, before, after, shape, loaded)
 
@@ -176,29 +185,36 @@ def _is_unit(before: AttributeValue, after: AttributeValue, shape: Shape) -> boo
 
 
 def restored(
-    after: AttributeValue, before: AttributeValue | None, loaded: AttributeValue | None
+    after: AttributeValue,
+    before: AttributeValue | None,
+    loaded: AttributeValue | None,
+    shape: Shape = MERGED,
 ) -> AttributeValue:
     """A value with its unchanged parts as they were stored: with unknown members, and in their stored form."""
     if before is None or loaded is None:
         return after
     if same_stored(after, before):
         return loaded
+    changed_set = shape.with_stored_members(after, loaded)
+    if changed_set is not None:
+        return changed_set
     if all("M" in value for value in (after, before, loaded)):
         decoded, stored = before["M"], loaded["M"]
         members = {
-            name: restored(value, decoded.get(name), stored.get(name)) for name, value in after["M"].items()
+            name: restored(value, decoded.get(name), stored.get(name), shape.member(name))
+            for name, value in after["M"].items()
         }
         unknown = {
             name: value for name, value in stored.items() if name not in decoded and name not in members
         }
         return {"M": {**members, **unknown}}
     if all("L" in value for value in (after, before, loaded)) and len(before["L"]) == len(loaded["L"]):
-        return {"L": _restored_list(after["L"], before["L"], loaded["L"])}
+        return {"L": _restored_list(after["L"], before["L"], loaded["L"], shape)}
     return after
 
 
 def _restored_list(
-    after: list[AttributeValue], before: list[AttributeValue], loaded: list[AttributeValue]
+    after: list[AttributeValue], before: list[AttributeValue], loaded: list[AttributeValue], shape: Shape
 ) -> list[AttributeValue]:
     unused: dict[object, list[int]] = {}
     for position in reversed(range(len(before))):
@@ -217,7 +233,7 @@ def _restored_list(
     return [
         value
         if value is not None
-        else restored(after[position], before[position], loaded[position])
+        else restored(after[position], before[position], loaded[position], shape.member(position))
         if aligned and position not in used_positions
         else after[position]
         for position, value in enumerate(result)

@@ -334,7 +334,7 @@ class UnionField(Field):
     def normalise(self, value: Any) -> Any:
         option, accepted = self._option_of(value)
         stored = option.store_part(accepted)
-        if self._reader_of(stored) is not option:
+        if self.reader_of(stored) is not option:
             raise ValueError(
                 "would be read back as another of its types; give each class its own Literal member"
             )
@@ -368,9 +368,20 @@ class UnionField(Field):
         return option.to_dynamo(accepted)
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
-        return self._reader_of(stored).from_dynamo(stored)
+        return self.reader_of(stored).from_dynamo(stored)
 
-    def _reader_of(self, stored: AttributeValue) -> Field:
+    def reader_of(self, stored: AttributeValue) -> Field:
+        """The field of the type that a stored form is read as.
+
+        Args:
+            stored: the stored form in DynamoDB's typed JSON.
+
+        Returns:
+            One of the `options`.
+
+        Raises:
+            ValueError: if it is of none of the types.
+        """
         for option in self.options:
             if option.code in stored:
                 try:

@@ -200,6 +200,31 @@ class SetField(Field):
             raise ValueError("is not a stored set of this type")
         return self.container(read_part({code[0]: member}) for member in content)
 
+    def with_stored_members(self, form: AttributeValue, stored: AttributeValue) -> AttributeValue:
+        """A set with the members that it shares with a stored set as these are stored.
+
+        Other programs may write a member otherwise than `to_dynamo`: a UUID in upper case, a number with more digits.
+        Only the stored form finds it, and only that keeps it as it is.
+
+        Args:
+            form: a stored form that `to_dynamo` returned.
+            stored: a stored form that the field can read.
+
+        Returns:
+            The stored form of the same set.
+        """
+        if self.element is None:
+            return form  # these members have one stored form
+        read_part, stored_members = self.element.read_part, dict[object, list[AttributeValue]]()
+        for member in _members_of(stored):
+            stored_members.setdefault(read_part(member), []).append(member)
+        members = {
+            repr(as_stored): as_stored
+            for member in _members_of(form)
+            for as_stored in stored_members.get(read_part(member), [member])
+        }
+        return set_form(members.values())
+
     def read_part(self, stored: AttributeValue) -> Any:
         return self.container() if self.nullable and "NULL" in stored else self.from_dynamo(stored)
 
@@ -213,6 +238,15 @@ class SetField(Field):
     def _stored_member(self, member: object) -> AttributeValue:
         assert self.element is not None
         return self.element.store_part(member)
+
+
+def _members_of(stored: AttributeValue) -> list[AttributeValue]:
+    """The members of a stored set, in typed form. NULL stands for the empty set."""
+    ((code, content),) = stored.items()
+    if code == "L":
+        members: list[AttributeValue] = content
+        return members
+    return [] if code == "NULL" else [{code[0]: member} for member in content]
 
 
 def _member_types(annotation: object) -> set[object]:

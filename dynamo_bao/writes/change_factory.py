@@ -381,9 +381,9 @@ def _document(field: Field, value: Any, handed: HandedOutValue) -> object:
         return value
     if before is not None and after is not None:
         if "L" in after:
-            edits = [_list_edit(before, after, stored)]
+            edits = [_list_edit(before, after, stored, shape)]
         elif shape.whole:
-            edits = [Edit((), "set", restored(after, before, stored), stored)]
+            edits = [Edit((), "set", restored(after, before, stored, shape), stored)]
         else:
             edits = differences(before, after, shape, stored)
     elif isinstance(field, ListField):
@@ -393,13 +393,15 @@ def _document(field: Field, value: Any, handed: HandedOutValue) -> object:
     return Parts(tuple(edits), shape, after, stored)
 
 
-def _list_edit(before: AttributeValue, after: AttributeValue, stored: AttributeValue | None) -> Edit:
+def _list_edit(
+    before: AttributeValue, after: AttributeValue, stored: AttributeValue | None, shape: FieldShape
+) -> Edit:
     """The edit that turns one list into another: members appended at its end, or the whole list."""
     if stored is None:
         return Edit((), "append", after, before={"L": []})
     if begins_with(after, before):
         return Edit((), "append", {"L": after["L"][len(before["L"]) :]}, before=stored)
-    return Edit((), "set", restored(after, before, stored))
+    return Edit((), "set", restored(after, before, stored, shape))
 
 
 def _version_assumed(schema: Schema, changes: Mapping[str, object], stored: Item) -> Assumed:

@@ -37,7 +37,9 @@ from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import QueryError, message_of
 from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.containers import UnionField
 from dynamo_bao.fields.nested import NestedField
+from dynamo_bao.fields.sets import SetField
 from dynamo_bao.runtime.records import evolve, frozen
 from dynamo_bao.writes.actions import MAX_PATHS_BYTES
 
@@ -65,9 +67,16 @@ class FieldShape(Shape):
                 f"{label} is not stored, and these members alone do not make one ({message_of(error)})"
             ) from error
 
-    def member(self, name: str) -> Shape:
-        inner = self._field.inside(name)
+    def member(self, step: str | int) -> Shape:
+        inner = self._field.inside(step)
         return MERGED if inner is None else FieldShape(inner)
+
+    def with_stored_members(self, value: AttributeValue, stored: AttributeValue) -> AttributeValue | None:
+        field: Field | None = self._field
+        if isinstance(field, UnionField):
+            option = field.reader_of(stored)
+            field = option if option is field.reader_of(value) else None
+        return field.with_stored_members(value, stored) if isinstance(field, SetField) else None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FieldShape) and self._field is other._field

@@ -63,6 +63,14 @@ class Ticket:
     moment: float = attrs.field(factory=lambda: uuid.uuid4().int / 2**128)
 
 
+@attrs.define
+class Draw:
+    mixed: set[int | str] = attrs.Factory(set)
+    numbers: set[float] = attrs.Factory(set)
+    idents: set[uuid.UUID] = attrs.Factory(set)
+    none_or_all: set[uuid.UUID] | int = 0
+
+
 class Everything(Model, prefix="ev"):
     key: str = StringField()
     other: str = StringField(default="none")
@@ -92,6 +100,14 @@ class Everything(Model, prefix="ev"):
 class Versioned(Everything, prefix="ve"):
     version: str = VersionField()
     modified: datetime = ModifiedDateField()
+
+
+class OfSets(Model, prefix="os"):
+    key: str = StringField()
+    draw: Draw = NestedField(Draw, default=Draw)
+    draws: list[set[int | str]] = ListField(default=list)
+
+    primary_key = PrimaryKey("key")
 
 
 SPELLINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -139,7 +155,7 @@ SPELLINGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.fixture
 def table(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
-    with init_models(models=[Everything, Versioned], table_name=ready_table, **connection) as manager:
+    with init_models(models=[Everything, Versioned, OfSets], table_name=ready_table, **connection) as manager:
         yield manager
 
 
@@ -314,3 +330,49 @@ def test_a_reload_keeps_what_a_change_was_made_from(table: Manager) -> None:
         mine.save()
     assert sorted(raw(table, Everything)["tags"]["SS"]) == ["a", "b", "c"]
     assert raw(table, Everything)["visits"] == {"N": "11"}
+
+
+MIXED: dict[str, Any] = {"L": [{"S": "b"}, {"N": "1"}, {"S": "a"}, {"N": "2"}]}
+LOUD, QUIET = "0E37DF36-F698-11E6-8DD4-CB9CED3DF976", "1e37df36-f698-11e6-8dd4-cb9ced3df976"
+
+
+@pytest.mark.quick_engines
+@pytest.mark.rule(23)
+def test_a_changed_set_in_a_document_keeps_its_other_members(table: Manager) -> None:
+    """Another program may list the members in another order, and write them otherwise."""
+    put(
+        table,
+        OfSets,
+        "draw",
+        {
+            "M": {
+                "mixed": MIXED,
+                "numbers": {"NS": ["0.1234567890123456789", "5"]},
+                "idents": {"SS": [LOUD, QUIET]},
+                "none_or_all": {"SS": [LOUD, QUIET]},
+            }
+        },
+    )
+    loaded = OfSets.find("k")
+    loaded.draw.mixed.discard("b")
+    loaded.draw.numbers.add(6.0)
+    loaded.draw.idents.discard(uuid.UUID(QUIET))
+    assert isinstance(loaded.draw.none_or_all, set)
+    loaded.draw.none_or_all.discard(uuid.UUID(QUIET))
+    expected = copy.deepcopy(loaded.draw)
+    loaded.save()
+    assert OfSets.find("k").draw == loaded.draw == expected
+    stored = raw(table, OfSets)["draw"]["M"]
+    assert set(stored["numbers"]["NS"]) == {"0.1234567890123456789", "5", "6"}
+    assert stored["idents"] == stored["none_or_all"] == {"SS": [LOUD]}
+
+
+@pytest.mark.rule(23)
+def test_a_changed_set_in_a_list_keeps_its_other_members(table: Manager) -> None:
+    others = {"L": [{"S": "c"}, {"N": "3"}]}
+    put(table, OfSets, "draws", {"L": [MIXED, others]})
+    loaded = OfSets.find("k")
+    loaded.draws[0].discard("b")
+    loaded.save()
+    assert OfSets.find("k").draws == loaded.draws == [{1, 2, "a"}, {3, "c"}]
+    assert raw(table, OfSets)["draws"]["L"][1] == others
