@@ -394,12 +394,21 @@ def _put_members(
         assert stored_item is not None  # only a loaded instance can have both
         before = stored_item.values.get(field.name) or set()
         merged = (before | members.added) - members.removed
-        draft.update.put(attribute, field.to_dynamo(merged))
+        draft.update.put(attribute, _as_stored(field, merged, stored_item))
         draft.assume(field, stored_item.item.get(attribute))
     elif members.added:
         draft.update.add[attribute] = field.to_dynamo(members.added) or {}
     elif members.removed:
-        draft.update.delete[attribute] = field.to_dynamo(members.removed) or {}
+        draft.update.delete[attribute] = _as_stored(field, members.removed, stored_item) or {}
+
+
+def _as_stored(field: Field, members: Any, stored_item: StoredItem | None) -> AttributeValue | None:
+    """The stored form of a set, with the members that are stored already as they are stored."""
+    form = field.to_dynamo(members)
+    stored = None if stored_item is None else stored_item.item.get(field.attribute)
+    if form is None or stored is None or not (isinstance(field, SetField) and is_readable(field, stored)):
+        return form
+    return field.with_stored_members(form, stored)
 
 
 def _put_index(

@@ -32,6 +32,7 @@ from dynamo_bao import (
     NestedField,
     NumberSetField,
     PrimaryKey,
+    SetField,
     StringField,
     StringSetField,
     TtlField,
@@ -106,6 +107,8 @@ class OfSets(Model, prefix="os"):
     key: str = StringField()
     draw: Draw = NestedField(Draw, default=Draw)
     draws: list[set[int | str]] = ListField(default=list)
+    numbers: set[float] = NumberSetField()
+    idents: set[uuid.UUID] = SetField()
 
     primary_key = PrimaryKey("key")
 
@@ -376,3 +379,34 @@ def test_a_changed_set_in_a_list_keeps_its_other_members(table: Manager) -> None
     loaded.save()
     assert OfSets.find("k").draws == loaded.draws == [{1, 2, "a"}, {3, "c"}]
     assert raw(table, OfSets)["draws"]["L"][1] == others
+
+
+@pytest.mark.quick_engines
+@pytest.mark.parametrize("way", ["save", "commit", "transaction"])
+@pytest.mark.rule(23)
+def test_a_member_that_is_written_otherwise_can_be_removed(table: Manager, way: str) -> None:
+    put(table, OfSets, "idents", {"SS": [LOUD, QUIET]})
+    with run_with_batch_context() as session:
+        loaded = OfSets.find("k")
+        loaded.idents.discard(uuid.UUID(LOUD))
+        if way == "save":
+            loaded.save()
+        elif way == "transaction":
+            with transaction():
+                loaded.save()
+        else:
+            session.add(loaded)
+            session.commit()
+    assert raw(table, OfSets)["idents"] == {"SS": [QUIET]}
+    assert loaded.idents == {uuid.UUID(QUIET)}
+
+
+@pytest.mark.rule(23)
+def test_a_set_with_new_and_removed_members_keeps_the_others(table: Manager) -> None:
+    put(table, OfSets, "numbers", {"NS": ["0.1234567890123456789", "5"]})
+    loaded = OfSets.find("k")
+    loaded.numbers.add(7.0)
+    loaded.numbers.discard(5.0)
+    loaded.save()
+    assert set(raw(table, OfSets)["numbers"]["NS"]) == {"0.1234567890123456789", "7"}
+    assert loaded.numbers == {float("0.1234567890123456789"), 7.0}
