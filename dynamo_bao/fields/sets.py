@@ -193,12 +193,10 @@ class SetField(Field):
     def from_dynamo(self, stored: AttributeValue) -> Any:
         assert self.element is not None
         read_part = self.element.read_part
-        ((code, content),) = stored.items()
-        if code == "L" and (self.is_part or not self.is_native):
-            return self.container(map(read_part, content))
-        if code not in SET_CODES or not (self.is_part or code == self.code):
+        (code,) = stored
+        if code not in ((self.code,) if self.is_native and not self.is_part else ("L", *SET_CODES)):
             raise ValueError("is not a stored set of this type")
-        return self.container(read_part({code[0]: member}) for member in content)
+        return self.container(map(read_part, _members_of(stored)))
 
     def with_stored_members(self, form: AttributeValue, stored: AttributeValue) -> AttributeValue:
         """A set with the members that it shares with a stored set as these are stored.

@@ -170,6 +170,9 @@ KEPT: list[tuple[Any, Any, dict[str, Any]]] = [
     (set[uuid.UUID], {ID}, {"SS": [str(ID)]}),
     (set[Colour], {Colour.RED}, {"SS": ["red"]}),
     (set[bool], {True}, {"L": [{"BOOL": True}]}),
+    (set[int | str], {1, "a"}, {"L": [{"N": "1"}, {"S": "a"}]}),
+    (set[int | str], {"a", "b"}, {"SS": ["a", "b"]}),
+    (set[int | str], {1, 2}, {"NS": ["1", "2"]}),
     (frozenset[str], frozenset({"a"}), {"SS": ["a"]}),
     (frozenset[int], frozenset({1}), {"NS": ["1"]}),
     (
