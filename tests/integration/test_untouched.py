@@ -64,6 +64,12 @@ class Ticket:
     moment: float = attrs.field(factory=lambda: uuid.uuid4().int / 2**128)
 
 
+@attrs.frozen
+class Spot:
+    x: int
+    label: str = "none"
+
+
 @attrs.define
 class Draw:
     mixed: set[int | str] = attrs.Factory(set)
@@ -109,6 +115,7 @@ class OfSets(Model, prefix="os"):
     draws: list[set[int | str]] = ListField(default=list)
     numbers: set[float] = NumberSetField()
     idents: set[uuid.UUID] = SetField()
+    spots: set[Spot] = SetField()
 
     primary_key = PrimaryKey("key")
 
@@ -410,3 +417,30 @@ def test_a_set_with_new_and_removed_members_keeps_the_others(table: Manager) -> 
     loaded.save()
     assert set(raw(table, OfSets)["numbers"]["NS"]) == {"0.1234567890123456789", "7"}
     assert loaded.numbers == {float("0.1234567890123456789"), 7.0}
+
+
+@pytest.mark.parametrize("way", ["save", "transaction"])
+@pytest.mark.rule(23)
+def test_a_changed_set_of_objects_keeps_the_others(table: Manager, way: str) -> None:
+    known = {"M": {"x": {"N": "1"}, "planet": {"S": "Earth"}}}
+    put(table, OfSets, "spots", {"L": [known, {"M": {"x": {"N": "2"}}}]})
+    with run_with_batch_context():
+        loaded = OfSets.find("k")
+        loaded.spots.add(Spot(3))
+        loaded.spots.discard(Spot(2))
+        if way == "save":
+            loaded.save()
+        else:
+            with transaction():
+                loaded.save()
+                loaded.spots.add(Spot(4))
+                loaded.save()
+                loaded.spots.discard(Spot(4))
+                loaded.save()
+        assert loaded.spots == {Spot(1), Spot(3)}
+    stored = raw(table, OfSets)["spots"]["L"]
+    assert len(stored) == 2
+    assert known in stored
+    loaded.spots.clear()
+    loaded.save()
+    assert "spots" not in raw(table, OfSets)
