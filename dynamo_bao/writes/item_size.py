@@ -19,7 +19,7 @@ def _value_bytes(value: AttributeValue) -> int:
     if code == "B":
         return len(content)
     if code == "N":
-        return (len(content.strip("-0.")) + 1) // 2 + 1
+        return (_significant_digits(content) + 1) // 2 + 1
     if code in ("BOOL", "NULL"):
         return 1
     if code == "M":
@@ -27,6 +27,11 @@ def _value_bytes(value: AttributeValue) -> int:
     if code == "L":
         return 3 + sum(_value_bytes(part) + 1 for part in content)
     return sum(_value_bytes({code[0]: member}) for member in content)
+
+
+def _significant_digits(number: str) -> int:
+    mantissa, _, _ = number.lower().partition("e")
+    return len(mantissa.lstrip("+-").replace(".", "").strip("0"))
 
 
 def check_item_size(model: str, key: str, item: Item) -> None:
