@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from decimal import Decimal
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -373,7 +372,7 @@ class Schema:
             return self._search_operand(value)
         owner, inner_steps = self._split(path)
         if inner_steps:
-            stored = self._inner_operand(path, owner, value, part_of(owner, inner_steps))
+            stored = self._inner_operand(path, owner, value, part_of(owner, inner_steps), operator)
             self._check_operator(path, owner, stored, operator)
             return stored
         if (operator in _ORDERING and not owner.ordered) or (
@@ -384,9 +383,9 @@ class Schema:
                 field=owner.name,
             )
         if isinstance(value, Mapping) and isinstance(owner, NestedField):
-            return self._inner_operand(path, owner, value, None)
+            return self._inner_operand(path, owner, value, None, operator)
         if isinstance(owner, ListField) and operator == "contains":
-            return self._inner_operand(path, owner, value, owner.element)
+            return self._inner_operand(path, owner, value, owner, operator)
         return owner.member(value) if operator in ("contains", "begins_with") else owner.operand(value)
 
     def _check_operator(self, path: UserPath, owner: Field, stored: AttributeValue, operator: str) -> None:
@@ -418,17 +417,27 @@ class Schema:
         return {"S": text}
 
     def _inner_operand(
-        self, path: UserPath, owner: Field, value: object, part: Field | None
+        self, path: UserPath, owner: Field, value: object, part: Field | None, operator: str
     ) -> AttributeValue:
-        """The stored form of a value inside a document, by itself or as the field `part` stores it."""
+        """The stored form of a value that is compared with a part of a document, or searched in one.
+
+        A value that the field of the part accepts is stored as this field stores it: a text of a date, for example. Any
+        other value is compared by itself, because the stored part may be of another type.
+
+        Args:
+            part: the field of the part; None if it may hold anything.
+        """
+        element = part.element if isinstance(part, (ListField, SetField)) else None
+        compared = {"contains": element, "begins_with": None}.get(operator, part)
+        stored = _accepted_form(compared, value)
+        if stored is not None:
+            return stored
         try:
             return to_document(to_builtin(value))
         except ValueError as error:
-            element = part.element if isinstance(part, (ListField, SetField)) else None
-            for field in (part, element):
-                with suppress(ValueError):
-                    if field is not None and not isinstance(field, AnythingField):
-                        return field.store_part(field.accept(value))
+            stored = _accepted_form(part, value) or _accepted_form(element, value)
+            if stored is not None:
+                return stored
             raise QueryError(
                 f"{self.name}.{path_text(path)}: the value {message_of(error)}.", field=owner.name
             ) from error
@@ -447,6 +456,16 @@ class Schema:
             check_steps(owner, inner_steps)
             part_of(owner, tuple(inner_steps))
         return owner, tuple(inner_steps)
+
+
+def _accepted_form(part: Field | None, value: object) -> AttributeValue | None:
+    """The stored form of a value as a part of a document. None if the part has no type, or refuses the value."""
+    if part is None or value is None or isinstance(part, AnythingField):
+        return None
+    try:
+        return part.store_part(part.accept(value))
+    except ValueError:
+        return None
 
 
 def check_steps(owner: Field, steps: Iterable[object]) -> None:

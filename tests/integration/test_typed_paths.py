@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
@@ -34,6 +34,7 @@ from dynamo_bao import (
     StringSetField,
     UuidField,
     ValidationError,
+    Value,
     init_models,
     run_with_batch_context,
     transaction,
@@ -50,6 +51,10 @@ class Address:
     zip: str = attrs.field(default="12345", validator=attrs.validators.matches_re(r"\d{5}"))
     since: date | None = None
     color: Color = Color.RED
+    seen: datetime | None = None
+    ident: UUID | None = None
+    days: set[date] = attrs.Factory(set)
+    calls: list[datetime] = attrs.Factory(list)
 
 
 @attrs.define
@@ -175,6 +180,31 @@ def test_conditions_take_the_type_of_the_part(table: Manager) -> None:
     ):
         assert Person.everyone.query(filter=condition).one().key == "k"
     assert not Person.everyone.query(filter={"address.color": Color.RED})
+
+
+def test_conditions_read_texts_as_the_part_does(table: Manager) -> None:
+    """A condition on a part takes what the part itself takes, as a condition on a field does."""
+    noon = datetime(2020, 1, 1, 12, tzinfo=timezone.utc)
+    ident = UUID("abcdef12-0000-4000-8000-000000000001")
+    address = Address(seen=noon, ident=ident, days={noon.date()}, calls=[noon])
+    Person.create(key="k", address=address, dates=[noon.date()])
+    for condition in (
+        {"address.seen": "2020-01-01T12:00:00Z"},
+        {"address.seen": {"$lt": "2020-01-01T12:00:01Z"}},
+        {"address.seen": {"$between": ["2020-01-01T12:30:00+01:00", "2020-01-01T13:00:00+01:00"]}},
+        {"address.seen": {"$begins_with": "2020-01-01T12"}},
+        {"address.seen": {"$contains": "2020-01-01"}},
+        {"address.ident": {"$in": [str(ident).upper()]}},
+        {"address.ident": {"$begins_with": "abcdef"}},
+        {"address.days": ["2020-01-01"]},
+        {"address.days": {"$contains": "2020-01-01"}},
+        {"address.calls": ["2020-01-01T12:00:00Z"]},
+        {"address.calls": {"$contains": "2020-01-01T12:00:00Z"}},
+        {"dates": {"$contains": "2020-01-01"}},
+    ):
+        assert Person.everyone.query(filter=condition).one().key == "k", condition
+    put(table, address={"M": {"seen": {"N": "5"}}})
+    assert Person.everyone.query(filter={"address.seen": Value(5)}).one().key == "k"
 
 
 @pytest.mark.parametrize("step", [-1, True, ""])
