@@ -96,8 +96,14 @@ def _list(value: Collection[Any]) -> JsonForm:
 def _sorted_list(value: Collection[Any]) -> JsonForm:
     kinds = set(map(type, value))
     if any(kinds <= group for group in _SORTABLE):
-        return list(map(json_form, sorted(value)))
+        mixes_numbers = kinds >= {float, Decimal}
+        return list(map(json_form, sorted(value, key=_exact if mixes_numbers else None)))
     return sorted(map(json_form, value), key=_sort_key)
+
+
+def _exact(number: Any) -> Decimal:
+    """A number as a `Decimal`. The decimal context may forbid to compare floats with decimals."""
+    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
 
 
 def _sort_key(form: JsonForm) -> str:

@@ -367,7 +367,9 @@ class NumberSetField(SetField):
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         if self.element is not None:
             return super().to_dynamo(value)
-        return {"NS": [repr(n) if isinstance(n, float) else str(n) for n in sorted(value)]} if value else None
+        texts = [repr(n) if isinstance(n, float) else str(n) for n in value]
+        # Not sorted as numbers: a program may forbid to compare floats with decimals.
+        return {"NS": sorted(texts, key=Decimal)} if texts else None
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
         if self.element is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import uuid
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, FloatOperation, localcontext
 from typing import Any
 
 import pytest
@@ -348,6 +348,15 @@ def test_the_last_accepted_magnitudes(text: str) -> None:
     assert there_and_back(bound(FloatField()), float(text)) == float(text)
     if number == number.to_integral_value():
         assert there_and_back(bound(IntegerField()), int(number)) == int(number)
+
+
+def test_a_program_may_forbid_to_compare_floats_with_decimals() -> None:
+    """Programs that count money set the trap `FloatOperation`. Sets with numbers of both types work all the same."""
+    field, numbers = bound(NumberSetField()), {3, 0.5, Decimal("0.12345678901234567890")}
+    with localcontext() as context:
+        context.traps[FloatOperation] = True
+        assert there_and_back(field, numbers) == numbers
+        assert field.to_json(numbers) == ["0.12345678901234567890", 0.5, 3]
 
 
 def test_a_rule_s_bounds_are_inclusive() -> None:
