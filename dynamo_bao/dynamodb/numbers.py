@@ -7,6 +7,8 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from dynamo_bao.dynamodb.service import MAX_NUMBER_DIGITS, MAX_NUMBER_EXPONENT, MIN_NUMBER_EXPONENT
 
 KEY_DIGITS = 20
+JAVASCRIPT_SAFE = 2**53 - 1
+"""The largest whole number up to which JavaScript has all of them."""
 _CEILING = 10**KEY_DIGITS
 _EXPONENT_SHIFT = 500
 _COMPLEMENT = str.maketrans("0123456789", "9876543210")

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, Unpack
 
 from dynamo_bao.dynamodb.numbers import (
+    JAVASCRIPT_SAFE,
     decimal_key,
     fixed,
     float_text,
@@ -23,10 +24,9 @@ from dynamo_bao.dynamodb.numbers import (
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.json_forms import JsonForm, decimal_of
-from dynamo_bao.fields.rules import Rule
+from dynamo_bao.fields.rules import NO_JAVASCRIPT_KEY, NOT_FOR_JAVASCRIPT, Rule
 
 _SAFE = 10**38
-JAVASCRIPT_SAFE = 2**53 - 1
 NUMBER_TYPES: Final = frozenset((int, float, Decimal))
 
 
@@ -35,8 +35,7 @@ def _fault_of(number: Decimal) -> str:
 
 
 _JAVASCRIPT_INTEGER = Rule(
-    "is over 2^53 - 1, which JavaScript reads as another number; key_format='dynamo-bao' rejects it, 'native' accepts "
-    "it",
+    NOT_FOR_JAVASCRIPT,
     expr=f"-{JAVASCRIPT_SAFE} <= {{v}} <= {JAVASCRIPT_SAFE}",
 )
 _STORABLE_INTEGER = Rule(
@@ -118,10 +117,7 @@ class IntegerField(Field):
 
     def to_javascript_key(self, value: int) -> str:
         if not 0 <= value <= JAVASCRIPT_SAFE:
-            raise self.error(
-                "is negative or over 2^53 - 1, which key_format='dynamo-bao' cannot keep in order; use 'native'",
-                value,
-            )
+            raise self.error(NO_JAVASCRIPT_KEY, value)
         return self.to_key(value)
 
 

@@ -29,6 +29,15 @@ def is_unicode(text: str) -> bool:
 
 
 _SURROGATE = "holds a lone surrogate, which is not text"
+NOT_FOR_JAVASCRIPT = (
+    "is over 2^53 - 1, which JavaScript reads as another number; key_format='dynamo-bao' rejects it, 'native' accepts "
+    "it"
+)
+"""What is wrong with a whole number in a table that is shared with JavaScript."""
+NO_JAVASCRIPT_KEY = (
+    "is negative or over 2^53 - 1, which key_format='dynamo-bao' cannot keep in order; use 'native'"
+)
+"""What is wrong with a whole number in a key of such a table."""
 RULE_NAMES: dict[str, Any] = {"_is_unicode": is_unicode, "_is_ulid": is_ulid}
 """The names that the expressions of rules use."""
 

@@ -7,10 +7,11 @@ import enum
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from dynamo_bao.dynamodb.numbers import integer_key, parse_integer, parse_integer_key
+from dynamo_bao.dynamodb.numbers import JAVASCRIPT_SAFE, integer_key, parse_integer, parse_integer_key
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.json_forms import JsonForm, bytes_of
+from dynamo_bao.fields.rules import NO_JAVASCRIPT_KEY, NOT_FOR_JAVASCRIPT, Rule
 from dynamo_bao.fields.text import part_of_text
 
 
@@ -98,6 +99,9 @@ class EnumField(Field):
 
     numeric = False
 
+    def rules(self) -> tuple[Rule, ...]:
+        return (_JAVASCRIPT_MEMBER,) if self.numeric and self.javascript_safe else ()
+
     def fits(self, annotation: object) -> bool:
         return self.enum_type is None or annotation in (self.enum_type, Any, object)
 
@@ -128,9 +132,17 @@ class EnumField(Field):
             raise self.error("has more than 20 digits, which a key cannot hold", value)
         return text
 
+    def to_javascript_key(self, value: enum.Enum) -> str:
+        if self.numeric and not 0 <= value.value <= JAVASCRIPT_SAFE:
+            raise self.error(NO_JAVASCRIPT_KEY, value)
+        return self.to_key(value)
+
     def from_key(self, text: str) -> enum.Enum:
         assert self.enum_type is not None
         return self.enum_type(parse_integer_key(text) if self.numeric else text)
+
+
+_JAVASCRIPT_MEMBER = Rule(NOT_FOR_JAVASCRIPT, test=lambda member: abs(member.value) <= JAVASCRIPT_SAFE)
 
 
 class BooleanField(Field):

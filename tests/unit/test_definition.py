@@ -722,16 +722,22 @@ def test_every_part_of_a_key_may_be_the_prefix() -> None:
 def test_whole_numbers_that_javascript_reads_otherwise(key_format: str, kept: bool, number: int) -> None:
     """A shared model refuses them as values, as defaults too; its own format takes them."""
 
+    class Kind(enum.IntEnum):
+        ONE = 1
+        MOST = 2**53 - 1
+        OTHER = number
+
     class Tally(Model, prefix="ta", key_format=key_format):
         tally_id: str
         amount: int = 2**53 - 1
         seen: int = CounterField()
+        kind: Kind = Kind.ONE
         primary_key = PrimaryKey("tally_id")
 
     fields = schema_of(Tally).fields
-    for name in ("amount", "seen"):
+    for name in ("amount", "seen", "kind"):
         assert fields[name].accept(2**53 - 1) == 2**53 - 1
-        values = {"tally_id": "t", "amount": 1, "seen": 1, name: number}
+        values = {"tally_id": "t", "amount": 1, "seen": 1, "kind": Kind.ONE, name: number}
         if kept:
             assert schema_of(Tally).accept_all(values) == values
             continue

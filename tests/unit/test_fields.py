@@ -55,6 +55,12 @@ class Colour(enum.Enum):
     BLUE = "blue"
 
 
+class Side(enum.IntEnum):
+    LEFT = -1
+    RIGHT = 1
+    FAR = 2**53
+
+
 class Level(enum.Enum):
     LOW = 9
     HIGH = 10
@@ -552,6 +558,8 @@ def test_the_shared_format_s_key_texts() -> None:
         (CounterField(), -3),
         (DateTimeField(), datetime(1969, 12, 31, tzinfo=UTC)),
         (TtlField(), datetime(1969, 12, 31, tzinfo=UTC)),
+        (EnumField(Side), Side.LEFT),
+        (EnumField(Side), Side.FAR),
     ],
 )
 def test_what_the_shared_format_cannot_keep_in_order_is_refused(field: Any, value: object) -> None:
