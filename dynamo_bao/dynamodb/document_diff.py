@@ -63,7 +63,7 @@ class Shape:
 
     Attributes:
         whole: whether it is saved as one unit.
-        complete: whether it needs all of its members, as an object of a class does.
+        complete: whether it needs all of its members, as an object of a class or a tuple of a fixed length does.
     """
 
     whole = False

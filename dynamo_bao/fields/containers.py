@@ -282,7 +282,13 @@ class ListField(TypedField):
             return values if self.container is list else tuple(values)
         if self.positions is None:
             return super().from_dynamo(stored)
-        return tuple(field.read_part(part) for field, part in zip(self.positions, content, strict=True))
+        fields = self._fields(len(content))
+        return tuple(field.read_part(part) for field, part in zip(fields, content, strict=True))
+
+
+def has_fixed_length(field: Field | None) -> bool:
+    """Whether a field is a tuple of a fixed number of elements, such as ``tuple[int, str]``."""
+    return isinstance(field, ListField) and field.positions is not None
 
 
 class UnionField(Field):

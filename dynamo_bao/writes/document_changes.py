@@ -37,7 +37,7 @@ from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import QueryError, message_of
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.containers import UnionField
+from dynamo_bao.fields.containers import UnionField, has_fixed_length
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.runtime.records import evolve, frozen
@@ -55,7 +55,7 @@ class FieldShape(Shape):
     def __init__(self, field: Field) -> None:
         self._field = field
         self.whole: bool = field.is_unit
-        self.complete: bool = isinstance(field, NestedField)
+        self.complete: bool = isinstance(field, NestedField) or has_fixed_length(field)
 
     def check(self, value: AttributeValue, label: str) -> None:
         if not self.complete:
@@ -326,7 +326,7 @@ def _created_part(parts: Parts, steps: Steps, inside: list[Edit]) -> AttributeVa
     """The value of a missing part, with the edits inside it."""
     current, loaded, shape = part_at(parts.after, steps), part_at(parts.loaded, steps), parts.shape
     for step in steps:
-        shape = shape.member(step) if isinstance(step, str) else MERGED
+        shape = shape.member(step)
     if current is not None and (shape.complete or loaded is None or "NULL" in loaded):
         return current
     part = edited(None, [evolve(edit, steps=edit.steps[len(steps) :]) for edit in inside])

@@ -21,7 +21,7 @@ from dynamo_bao.dynamodb.expressions.update_values import (
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import QueryError, UnknownFieldError, ValidationError, message_of, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.containers import ListField
+from dynamo_bao.fields.containers import ListField, has_fixed_length
 from dynamo_bao.fields.documents import AnythingField
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField, IntegerField, NumberField
@@ -174,7 +174,7 @@ def _edit(schema: Schema, path: Steps, part: Field | None, change: ChangeValue) 
             raise _misplaced(schema, path, change, "numbers only")
         return Edit(steps, "increment", _amount(schema, path, part, change.amount))
     assert isinstance(change, (Append, Prepend))
-    if part is not None and (not isinstance(part, (ListField, AnythingField)) or _has_fixed_length(part)):
+    if part is not None and (not isinstance(part, (ListField, AnythingField)) or has_fixed_length(part)):
         raise _misplaced(schema, path, change, "lists only")
     inner = None if part is None or isinstance(part, AnythingField) else part.inside(0)
     members = [
@@ -220,14 +220,9 @@ def _check_removable(schema: Schema, owner: Field, inner: Steps) -> None:
     """Raises `ValidationError` for the removal of a member that its object requires."""
     around = owner if len(inner) == 1 else part_of(owner, inner[:-1])
     member = around.members.get(str(inner[-1])) if isinstance(around, NestedField) else None
-    if (member is not None and member.is_required) or _has_fixed_length(around):
+    if (member is not None and member.is_required) or has_fixed_length(around):
         path = path_text((owner.name, *inner))
         raise ValidationError(f"{schema.name}.{path} is needed and cannot be removed; give it a value.", path)
-
-
-def _has_fixed_length(field: Field | None) -> bool:
-    """Whether a field is a tuple of a fixed number of elements."""
-    return isinstance(field, ListField) and field.positions is not None
 
 
 def _runs_code(owner: Field, steps: Steps) -> bool:

@@ -18,6 +18,7 @@ from dynamo_bao import (
     AddMembers,
     Append,
     BaoError,
+    DataFormatError,
     DropMembers,
     IfMissing,
     Index,
@@ -63,6 +64,12 @@ class Box:
 
 
 @attrs.define
+class Sized:
+    label: str
+    size: int = 1
+
+
+@attrs.define
 class Tagged:
     size: int = 1
     tags: set[str] | None = None
@@ -81,6 +88,8 @@ class Person(Model, prefix="tp"):
     tagged: Tagged | None = None
     kind: Kind | None = None
     pair: tuple[int, str] = ListField(default=lambda: (1, "a"))
+    maybe: tuple[int, str] | None = None
+    kinds: list[Sized] = ListField(default=list)
     pairs: dict[str, tuple[int, str]] = MapField(default=dict)
     named: dict[Literal["a", "b"], int] = MapField(default=dict)
     mixed: dict[str, Box | str] = MapField(default=dict)
@@ -121,6 +130,13 @@ WRONG: list[tuple[dict[str, Any], type[BaoError], str]] = [
     ({"mixed.x.size": "text"}, ValidationError, r"Person\.mixed\.x\.size"),
     ({"mixed.x.sise": 1}, QueryError, "has no part 'sise'"),
     ({"address.zip": "bad"}, ValidationError, r"Person\.address: the change would leave a value"),
+    ({"maybe[0]": 5}, DataFormatError, r"these members alone do not make one \(has 1 elements, not 2\)"),
+    (
+        {"pairs.new[1]": "b"},
+        DataFormatError,
+        r"pairs cannot be changed: new is not stored, and these members",
+    ),
+    ({"kinds[1].size": 5}, DataFormatError, r"kinds cannot be changed: 1 is not stored, and these members"),
     ({"nick": IfMissing(None)}, QueryError, r"Person\.nick: None is stored as no attribute"),
     ({"tags": IfMissing(set())}, QueryError, r"Person\.tags: set\(\) is stored as no attribute"),
     (
