@@ -388,13 +388,13 @@ class UnionField(Field):
         Raises:
             ValueError: if it is of none of the types.
         """
-        for option in self.options:
-            if option.code in stored:
-                try:
-                    option.from_dynamo(stored)
-                except Exception:  # noqa: S112  # try the next option
-                    continue
-                return option
+        # A set that is empty or has mixed members is stored with another code than its usual one.
+        for option in sorted(self.options, key=lambda option: option.code not in stored):
+            try:
+                option.from_dynamo(stored)
+            except Exception:  # noqa: S112  # try the next option
+                continue
+            return option
         raise ValueError(f"does not hold a {type_text(self.annotation)}")
 
 

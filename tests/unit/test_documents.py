@@ -189,6 +189,8 @@ KEPT: list[tuple[Any, Any, dict[str, Any]]] = [
         {"M": {"name": {"S": "a"}, "children": {"L": [{"M": {"name": {"S": "b"}, "children": {"L": []}}}]}}},
     ),
     (list[int | str], [1, "a"], {"L": [{"N": "1"}, {"S": "a"}]}),
+    (list[int | set[int]], [1, {2}, set()], {"L": [{"N": "1"}, {"NS": ["2"]}, {"L": []}]}),
+    (list[set[int | str] | int], [{"a"}, {1, "a"}], {"L": [{"SS": ["a"]}, {"L": [{"N": "1"}, {"S": "a"}]}]}),
     (list[int | float], [1, 0.5], {"L": [{"N": "1"}, {"N": "0.5"}]}),
     (list[int | str | float], [1, "a", 0.5], {"L": [{"N": "1"}, {"S": "a"}, {"N": "0.5"}]}),
     (list[int | Decimal], [1, Decimal("0.5")], {"L": [{"N": "1"}, {"N": "0.5"}]}),
