@@ -190,7 +190,8 @@ def restored(
     loaded: AttributeValue | None,
     shape: Shape = MERGED,
 ) -> AttributeValue:
-    """A value with its unchanged parts as they were stored: with unknown members, and in their stored form."""
+    """A value with its unchanged parts as they were stored: in their stored form, with unknown members, and without
+    members that decoding added."""
     if before is None or loaded is None:
         return after
     if same_stored(after, before):
@@ -203,6 +204,7 @@ def restored(
         members = {
             name: restored(value, decoded.get(name), stored.get(name), shape.member(name))
             for name, value in after["M"].items()
+            if name in stored or not same_stored(value, decoded.get(name))
         }
         unknown = {
             name: value for name, value in stored.items() if name not in decoded and name not in members
@@ -216,28 +218,41 @@ def restored(
 def _restored_list(
     after: list[AttributeValue], before: list[AttributeValue], loaded: list[AttributeValue], shape: Shape
 ) -> list[AttributeValue]:
-    unused: dict[object, list[int]] = {}
-    for position in reversed(range(len(before))):
-        unused.setdefault(_group_of(before[position]), []).append(position)
-    used_positions: set[int] = set()
-    result: list[AttributeValue | None] = []
-    for value in after:
-        candidates = unused.get(_group_of(value), [])
-        indexes = reversed(range(len(candidates)))
-        index = next((index for index in indexes if same_stored(before[candidates[index]], value)), None)
-        match = None if index is None else candidates.pop(index)
-        if match is not None:
-            used_positions.add(match)
-        result.append(None if match is None else loaded[match])
+    matches = _matching_positions(after, before)
+    used_positions = set(matches)
     aligned = len(after) == len(before)
     return [
-        value
-        if value is not None
+        loaded[match]
+        if match is not None
         else restored(after[position], before[position], loaded[position], shape.member(position))
         if aligned and position not in used_positions
         else after[position]
-        for position, value in enumerate(result)
+        for position, match in enumerate(matches)
     ]
+
+
+def _matching_positions(after: list[AttributeValue], before: list[AttributeValue]) -> list[int | None]:
+    """For each element of a list the position of an equal one in another list; None if there is none left.
+
+    An equal element at the same position comes first.
+    """
+    positions: dict[object, list[int]] = {}
+    for position in reversed(range(len(before))):
+        positions.setdefault(_group_of(before[position]), []).append(position)
+    used_positions: set[int] = set()
+    matches: list[int | None] = []
+    for position, value in enumerate(after):
+        match: int | None = position
+        if position in used_positions or position >= len(before) or not same_stored(before[position], value):
+            candidates = positions.get(_group_of(value), [])
+            while candidates and candidates[-1] in used_positions:
+                candidates.pop()
+            unused = (other for other in reversed(candidates) if other not in used_positions)
+            match = next((other for other in unused if same_stored(before[other], value)), None)
+        if match is not None:
+            used_positions.add(match)
+        matches.append(match)
+    return matches
 
 
 def _group_of(value: AttributeValue) -> object:

@@ -231,6 +231,20 @@ def test_a_map_and_none_take_each_other_s_place_whole(before: Value, after: Valu
             a_list(a_map(a=number(1), x=NULL), a_map(b=number(2), y=NULL)),
             a_list(a_map(b=number(2), y=NULL), a_map(c=number(3))),
         ),
+        # of two that are read alike, the one that did not change keeps its own stored form
+        (
+            a_list(a_map(a=number(2)), a_map(a=number(1))),
+            a_list(a_map(a=number(1)), a_map(a=number(1))),
+            a_list(a_map(a=number(1), x=text("y")), a_map(a=number(1), z=text("y"))),
+            a_list(a_map(a=number(2), x=text("y")), a_map(a=number(1), z=text("y"))),
+        ),
+        # a default that was read for a member that is not stored is not written
+        (
+            a_list(a_map(a=number(2), d=number(0), e=number(3))),
+            a_list(a_map(a=number(1), d=number(0), e=number(0))),
+            a_list(a_map(a=number(1))),
+            a_list(a_map(a=number(2), e=number(3))),
+        ),
         (a_list(number(2)), a_list(number(1)), a_list(number(1), number(5)), a_list(number(2))),
         (a_list(), a_map(), a_map(x=text("y")), a_list()),
     ],
