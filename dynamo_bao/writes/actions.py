@@ -370,6 +370,13 @@ def request_alone(action: Action, table: str, resolver: Resolver) -> tuple[str, 
     return _SINGLE[action.kind], parameters
 
 
+def sum_attributes(update: Update) -> list[str]:
+    """The attributes in which an update adds to numbers."""
+    added = (name for name, value in update.add.items() if "N" in value)
+    parts = (part.target.name for part in update.parts if part.edit.action == "increment")
+    return sorted({*added, *parts})
+
+
 def check_update_size(model: str, key: str, before: Item, update: Update) -> None:
     """Raises `ValidationError` for an update that certainly makes an item larger than DynamoDB's 400 KB.
 

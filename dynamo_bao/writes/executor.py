@@ -31,6 +31,7 @@ from dynamo_bao.errors import (
     ServiceError,
     TransactionError,
     UniqueConstraintError,
+    ValidationError,
     WriteOutcomeUnknownError,
     cause_of,
     message_of,
@@ -38,8 +39,8 @@ from dynamo_bao.errors import (
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.records import define, field, frozen
-from dynamo_bao.writes.actions import WritePlan, new_token, request_alone, request_for
-from dynamo_bao.writes.item_size import is_size_refusal, too_large
+from dynamo_bao.writes.actions import WritePlan, new_token, request_alone, request_for, sum_attributes
+from dynamo_bao.writes.item_size import is_size_refusal, is_sum_refusal, too_large
 from dynamo_bao.writes.plans import ItemRef
 
 Send = Callable[[Request, float], Reply]
@@ -246,7 +247,7 @@ class WriteExecution:
             texts: DynamoDB's texts for the refusal.
 
         Raises:
-            ValidationError: if the item would be too large.
+            ValidationError: if the item would be too large, or a sum in it.
             DataFormatError: if something is added to a stored value of another type.
         """
         schema, identity = self.subject.schema, self.subject.identity
@@ -254,6 +255,13 @@ class WriteExecution:
             finding = "would become too large with what is stored"
             raise too_large(schema.name, identity.primary_id, finding) from refusal
         update = self.plan.main_action.update
+        if update is not None and any(map(is_sum_refusal, texts)):
+            names = [schema.attributes.get(attribute, attribute) for attribute in sum_attributes(update)]
+            raise ValidationError(
+                f"{self.subject}: a sum in {', '.join(names)} would have more than 38 digits, or be outside of "
+                f"DynamoDB's range of numbers; nothing was written. Add less, or set the number.",
+                names[0] if len(names) == 1 else None,
+            ) from refusal
         attributes = () if update is None else (*update.add, *update.delete)
         stored = self._read(self.deadline_from_now()) if attributes else None
         if stored is None:

@@ -63,3 +63,12 @@ def is_size_refusal(text: str | None) -> bool:
     True
     """
     return text is not None and "Item size" in text and "exceeded the maximum allowed size" in text
+
+
+def is_sum_refusal(text: str | None) -> bool:
+    """Whether DynamoDB's text for a refusal says that a sum would be a number that it does not have.
+
+    >>> is_sum_refusal("Attempting to store more than 38 significant digits in a Number")
+    True
+    """
+    return text is not None and ("significant digits in a Number" in text or "Number overflow" in text)

@@ -508,3 +508,26 @@ def test_parts_that_are_too_many_for_one_expression_cost_a_read(
     prefs = Person.update("k", {path.format(n): n for n in range(count)}).prefs
     assert seen.operations == operations
     assert prefs is not None and len(prefs) == count + 1 and prefs["other"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"exact": Increment(Decimal("9E+125"))}, "exact"),
+        ({"prefs.n": Increment(Decimal("9E+125"))}, "prefs"),
+        ({"views": Increment(9 * 10**125)}, "views"),
+    ],
+)
+def test_a_sum_that_dynamodb_does_not_have_is_refused(
+    table: Manager, changes: dict[str, Any], field: str
+) -> None:
+    """The error names item, field and remedy, and nothing is written."""
+    large = Decimal("9E+125")
+    Person.create(key="k", exact=large, views=int(large), prefs={"n": large})
+    before = raw(table)
+    with pytest.raises(
+        ValidationError, match=rf"Person 'k': a sum in {field} would have .* Add less"
+    ) as caught:
+        Person.update("k", changes)
+    assert caught.value.field == field
+    assert raw(table) == before
