@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dynamo_bao.errors import QueryError, suggestion
+from dynamo_bao.errors import QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.json_forms import JsonForm
+from dynamo_bao.fields.json_forms import JsonForm, json_text
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.declarations import RelatedDeclaration
 from dynamo_bao.models.class_builder import schema_of
@@ -72,6 +72,32 @@ def answer(instance: Instance, names: Iterable[str] | None = None) -> dict[str, 
 def json_answer(instance: Instance, names: Iterable[str] | None = None) -> dict[str, JsonForm]:
     """`answer` with the JSON form of each value."""
     return _answer(instance, names, _json_form)
+
+
+def json_answer_text(instance: Instance, names: Iterable[str] | None = None) -> str:
+    """`json_answer` as a JSON text.
+
+    Raises:
+        ValidationError: for a NaN or an infinity, which a stored JSON text may hold.
+    """
+    form = json_answer(instance, names)
+    try:
+        return json_text(form)
+    except ValueError as error:
+        name = next((name for name, part in form.items() if not _has_json_text(part)), None)
+        raise ValidationError(
+            f"{schema_of(type(instance)).name}.{name} holds NaN or infinity, which JSON does not have; assign another "
+            f"value, or use to_dict().",
+            name,
+        ) from error
+
+
+def _has_json_text(form: JsonForm) -> bool:
+    try:
+        json_text(form)
+    except ValueError:
+        return False
+    return True
 
 
 def _unchanged(field: Field, value: object) -> object:

@@ -13,7 +13,7 @@ from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.datetimes import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.documents import JsonField
-from dynamo_bao.fields.json_forms import JsonForm, json_text
+from dynamo_bao.fields.json_forms import JsonForm
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.relation import RelatedField
@@ -24,7 +24,7 @@ from dynamo_bao.mapping.definition import FieldDeclaration, ModelOptions
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValues
-from dynamo_bao.models.answers import answer, field_values, json_answer
+from dynamo_bao.models.answers import answer, field_values, json_answer, json_answer_text
 from dynamo_bao.models.assignment import assign, deletion_error
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, build_model_class, schema_of
 from dynamo_bao.models.constructor import constructor_of
@@ -295,13 +295,14 @@ class Model(ModelOperations):
         Raises:
             ItemNotFoundError: if the item is not stored.
             DataFormatError: if a stored value does not fit its field.
+            ValidationError: for a NaN or an infinity, which JSON does not have.
             QueryError: for a name in `related` that is not a relation.
 
         Example:
             >>> user.to_json()
             '{"user_id":"42","name":"Ada"}'
         """
-        return json_text(json_answer(self, related))
+        return json_answer_text(self, related)
 
     def __bao_json_form__(self) -> JsonForm:
         return json_answer(self)

@@ -13,7 +13,16 @@ from typing import Any
 import attrs
 import pytest
 
-from dynamo_bao import ConfigurationError, Model, PrimaryKey, StringField, UlidField, VersionField
+from dynamo_bao import (
+    ConfigurationError,
+    JsonField,
+    Model,
+    PrimaryKey,
+    StringField,
+    UlidField,
+    ValidationError,
+    VersionField,
+)
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.json_forms import json_form, json_text
 from dynamo_bao.models.class_builder import schema_of
@@ -98,6 +107,22 @@ def test_a_value_of_another_class_has_no_form() -> None:
     """The error says what to do."""
     with pytest.raises(TypeError, match="object has no JSON form; a field of your own can define it"):
         json_form({"a": [object()]})
+
+
+@pytest.mark.parametrize("value", [float("nan"), [1, {"a": float("-inf")}]])
+def test_what_json_does_not_have_is_named(value: Any) -> None:
+    """A JSON text that another program has stored may hold it, and so may a value that is not saved yet."""
+
+    class Sample(Model, prefix="sa"):
+        sample_id: str
+        data: Any = JsonField(default=None)
+        primary_key = PrimaryKey("sample_id")
+
+    sample = Sample(sample_id="1")
+    sample.data = value
+    with pytest.raises(ValidationError, match=r"Sample\.data holds NaN or infinity.*to_dict") as caught:
+        sample.to_json()
+    assert caught.value.field == "data"
 
 
 def test_a_field_of_ones_own_defines_its_form() -> None:
