@@ -539,7 +539,9 @@ def deleting_of(
     if change.stored_item is not None:
         change.assumed = _version_assumed(schema, {}, change.stored_item.item)
     elif schema.constraints:
-        change.stored_item = _item_in_transaction(change) or _read_stored_item(change)
+        change.stored_item = (
+            _item_in_transaction(change) or _item_of_pending(change) or _read_stored_item(change)
+        )
     change.assumed = {**change.assumed, **assumed_version}
     return change
 
@@ -551,6 +553,21 @@ def _item_in_transaction(change: Change) -> StoredItem | None:
         return None
     instance = session._instances.stored_instance(change.mapper, subject.identity, subject.tenant)
     change.mapper._load_instance(instance)
+    return loaded_of(instance)
+
+
+def _item_of_pending(change: Change) -> StoredItem | None:
+    """The item of an instance that is not loaded yet, read together with the other pending lookups of its session.
+
+    None without such an instance, and if the item is not found.
+    """
+    instance, session = change.instance, change.session
+    if instance is None or session is None or state_of(instance).session is not session:
+        return None
+    try:
+        change.mapper._load_instance(instance)
+    except ItemNotFoundError:
+        return None  # the read may be older than the item
     return loaded_of(instance)
 
 

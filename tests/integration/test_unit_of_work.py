@@ -38,7 +38,7 @@ from dynamo_bao.testing import FaultInjectingTransport, damaged, refused_connect
 from dynamo_bao.writes.bulk_insert import BulkInsert
 from tests.support import models
 from tests.support.clocks import FakeTime
-from tests.support.models import Org, Post, User
+from tests.support.models import NOBODY, Org, Post, User
 from tests.support.wire import Wire
 
 
@@ -220,6 +220,21 @@ def test_each_change_takes_the_cheapest_correct_way(manager: Manager, wire: Wire
     assert User.unique_email.find("ann@acme.org") == user
     assert User.unique_email.find("ann@example.org") is None
     assert Org.find("acme").exists()
+
+
+def test_what_is_deleted_unread_is_read_in_one_request(manager: Manager, wire: Wire) -> None:
+    """The unique values of the items must be known, to be released. They are not read one by one."""
+    ids = [User.create(name=name, email=f"{name}@x").user_id for name in ("ann", "bob", "cy")]
+    with run_with_batch_context() as session:
+        session.delete(*map(User.find, ids[:2]))
+        wire.clear()
+        session.commit()
+        assert wire.operations == ["BatchGetItem", "TransactWriteItems", "TransactWriteItems"]
+        lasting, missing = User.find(ids[2]), User.find(NOBODY)
+        wire.clear()
+        lasting.delete()
+        assert wire.operations == ["BatchGetItem", "TransactWriteItems"] and not missing
+    assert User.create(name="new", email="ann@x")
 
 
 def test_nothing_changed_sends_nothing(manager: Manager, wire: Wire) -> None:
