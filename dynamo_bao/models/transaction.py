@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 from operator import attrgetter
@@ -152,6 +152,7 @@ class Transaction:
             change.on_commit()
             if change.item_ref not in written:
                 self.session._instances.forget_deletion(change.mapper, change.subject.identity)
+        self._note_unloaded(self._changes)
         hooked = [change for change in self._changes if change.after_hooks and change.item_ref in written]
         if hooked:
             error = run_afterwards(partial(change.run_after_hooks, change.result) for change in hooked)
@@ -171,7 +172,13 @@ class Transaction:
         for change in self._changes:
             if change.item_ref in item_refs:
                 change.apply_locally()
+        self._note_unloaded(collected)
         write_side.invalidate(self.session, collected)
+
+    def _note_unloaded(self, changes: Iterable[write_side.Change]) -> None:
+        """Has the next look at an object that must be read again read all of them."""
+        instances = [change.result for change in changes if change.result is not None]
+        self.session._instances.note_unloaded(instances)
 
     def _undo(self, change: write_side.Change) -> None:
         try:

@@ -43,7 +43,7 @@ class SessionInstances:
         lookups: the pending lookups.
     """
 
-    __slots__ = ("_deleted", "_identity", "_replaced", "_session", "_stats", "lookups")
+    __slots__ = ("_deleted", "_identity", "_replaced", "_session", "_stats", "_unloaded", "lookups")
 
     def __init__(self, session: InstanceSession, stats: Stats, max_cached: int | None) -> None:
         self._session: InstanceSession | None = session
@@ -53,6 +53,7 @@ class SessionInstances:
         self._deleted: dict[ItemKey, weakref.ref[Instance]] = {}
         # Instances that new ones have replaced which were only added so far.
         self._replaced: dict[ItemKey, weakref.ref[Instance]] = {}
+        self._unloaded: dict[ItemKey, weakref.ref[Instance]] = {}
 
     def __len__(self) -> int:
         return len(self._identity)
@@ -161,6 +162,25 @@ class SessionInstances:
         if not self._identity.is_strong:
             self._identity.hold(key, instance)
         return instance
+
+    def await_pending(self, instance: Instance) -> None:
+        """Registers a pending instance for the next round, with those that were unloaded together with it."""
+        key = key_of(instance)
+        self.lookups.add(key, instance)
+        if key not in self._unloaded:
+            return
+        unloaded, self._unloaded = self._unloaded, {}
+        for other_key, reference in unloaded.items():
+            other = reference()
+            if other is None or self._identity.get(other_key) is not other:
+                continue
+            if state_of(other).status is _PENDING:
+                self.lookups.add(other_key, other)
+
+    def note_unloaded(self, instances: Iterable[Instance]) -> None:
+        """Remembers which of some instances are pending, until the next call: a look at one of them loads them all."""
+        pending = [instance for instance in instances if state_of(instance).status is _PENDING]
+        self._unloaded = {key_of(instance): weakref.ref(instance) for instance in pending}
 
     def retry_failed(self) -> None:
         """Puts every failed lookup of the session into the next round."""
@@ -352,6 +372,7 @@ class SessionInstances:
         self._identity.clear()
         self._deleted.clear()
         self._replaced.clear()
+        self._unloaded.clear()
 
     def withdraw(self, instances: Iterable[tuple[ItemKey | None, Instance]]) -> None:
         """Removes new instances that will not be stored; see `IdentityMap.drop_instances`."""

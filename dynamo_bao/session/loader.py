@@ -53,7 +53,7 @@ class Loader:
                 round_kind = self.register_peers(state.origin, instance)
         for _ in range(2):  # the first round may read another instance of the key, which replaced this one
             if state.status is Status.PENDING:
-                self._instances.lookups.add(key_of(instance), instance)
+                self._instances.await_pending(instance)
                 self.flush(round_kind)
 
     def register_peers(self, origin: RelationOrigin, instance: Instance) -> str | None:

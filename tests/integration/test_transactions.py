@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -784,6 +784,23 @@ def test_what_a_block_saved_is_not_read_again(embedded: Manager, sent: Wire) -> 
             post.save()
         sent.clear()
         assert (post.views, post.title) == (1, "b") and len(sent) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_must_be_read_again_is_read_together(embedded: Manager, sent: Wire, fails: bool) -> None:
+    """After a block, the first look at one of its objects reads all of them that only the server knows."""
+    ids = [Post.create(title=title).post_id for title in "abc"]
+    with run_with_batch_context():
+        posts = [Post.find(post_id) for post_id in ids]
+        with suppress(Stop), transaction():
+            for post in posts:
+                post.views += 1
+                post.save()
+            if fails:
+                raise Stop
+        sent.clear()
+        assert [post.views for post in posts] == [0 if fails else 1] * 3
+        assert sent.operations == ["BatchGetItem"]
 
 
 def test_an_update_by_key_is_of_the_stored_item(embedded: Manager) -> None:
