@@ -362,7 +362,7 @@ def _difference(instance: Instance, field: Field, value: Any, loaded: LoadedSnap
     if value is None:
         return None
     if isinstance(field, CounterField):
-        return CounterDelta(value - value_before(field, loaded))
+        return CounterDelta(value - (value_before(field, loaded) or 0))
     if isinstance(field, SetField) and not (handed.blind or is_new_set(instance, field.name)):
         if not field.is_native:
             return _set_of_others(field, value, handed)

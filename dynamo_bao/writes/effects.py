@@ -206,7 +206,7 @@ def absolute(field: Field, change: Any, before: Any) -> object:
         before: the value before the change.
     """
     if isinstance(change, CounterDelta):
-        return ((field.missing_value() or 0) if before is None else before) + change.amount
+        return change.after(field, before)
     if isinstance(change, SetDelta):
         return (set(before or ()) | change.added) - change.removed
     if isinstance(change, Parts):

@@ -161,6 +161,14 @@ class CounterDelta:
 
     amount: int
 
+    def after(self, field: Field, before: int | None) -> int:
+        """The number after the change. A counter without a value starts from its default, or from 0."""
+        return (_start_of(field) if before is None else before) + self.amount
+
+
+def _start_of(field: Field) -> int:
+    return field.missing_value() or 0
+
 
 @frozen
 class SetDelta:
@@ -346,7 +354,7 @@ def _with_indexed_counters(
         _require_counter(subject, name, stored_item)
         draft.assume(schema.fields[name], stored_item.item.get(schema.fields[name].attribute))
     return {
-        name: stored_item.values[name] + value.amount if name in deltas else value
+        name: value.after(schema.fields[name], stored_item.values[name]) if name in deltas else value
         for name, value in changes.items()
     }
 
@@ -370,12 +378,14 @@ def needs_source(schema: Schema, changes: Mapping[str, object]) -> bool:
 def _put_delta(
     draft: _PlanBuilder, field: Field, delta: CounterDelta, stored_item: StoredItem | None
 ) -> None:
-    """Adds to a counter. A missing counter starts from its default."""
-    attribute, start = field.attribute, field.missing_value() or 0
-    if stored_item is not None and attribute not in stored_item.item and start:
-        draft.update.put(attribute, {"N": str(start + delta.amount)})
-        draft.assume(field, None)
-        return
+    """Adds to a counter. DynamoDB can neither start from a default nor add to NULL, so such a counter is set."""
+    attribute, start = field.attribute, _start_of(field)
+    if stored_item is not None:
+        stored = stored_item.item.get(attribute)
+        if "NULL" in stored if stored is not None else start:
+            draft.update.put(attribute, {"N": str(start + delta.amount)})
+            draft.assume(field, stored)
+            return
     if start:
         draft.conditions.append(Exists(attribute_of(attribute)))
     draft.update.add[attribute] = {"N": str(delta.amount)}

@@ -15,6 +15,7 @@ from dynamo_bao import (
     ConditionalError,
     ConfigurationError,
     CounterField,
+    Index,
     ItemNotFoundError,
     Manager,
     Model,
@@ -859,6 +860,46 @@ def test_an_optional_counter_can_be_removed(embedded: Manager) -> None:
         tally.votes = None
         tally.save()
         assert Tally.find("a").votes is None
+
+
+def test_an_optional_counter_without_a_value_counts_from_zero(manager: Manager) -> None:
+    """In every way of writing, also if it is in the key of an index, or stored as NULL."""
+
+    class Vote(Model, prefix="vo"):
+        key: str
+        plain: int | None = CounterField(default=None)
+        ranked: int | None = CounterField(default=None)
+        primary_key = PrimaryKey("key")
+        by_rank = Index("key", "ranked", id="gsi1")
+
+    with init_models(models=[Vote], table_name=manager.table_name, client=manager.client):
+        vote = Vote.create(key="a")
+        vote.plain = vote.ranked = 2
+        vote.save()
+        vote.plain = vote.ranked = None
+        vote.save()
+        assert (Vote.find("a").plain, Vote.find("a").ranked) == (None, None)
+        Vote.increment("a", plain=3, ranked=4)
+        assert [vote.ranked for vote in Vote.by_rank.query("a")] == [4]
+        Vote.create(key="b")
+        with run_with_batch_context():
+            other = Vote.find("b")
+            other.plain = 5
+            with transaction():
+                other.save()
+                other.ranked = 6
+                other.save()
+            assert (other.plain, other.ranked) == (5, 6)
+        manager.client.update_item(
+            TableName=manager.table_name,
+            Key={"_pk": {"S": "vo#a"}, "_sk": {"S": "vo"}},
+            UpdateExpression="SET plain = :null",
+            ExpressionAttributeValues={":null": {"NULL": True}},
+        )
+        null = Vote.find("a")
+        null.plain = 7
+        null.save()
+        assert (null.plain, Vote.find("a").plain, Vote.find("a").ranked) == (7, 7, 4)
 
 
 def test_a_hook_can_give_values_of_other_fields(embedded: Manager) -> None:
