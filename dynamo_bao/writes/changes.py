@@ -512,6 +512,7 @@ class DeleteChange(Change):
     takes_row: bool = True
 
     _local_changes: LocalChanges | None = None
+    _was_pending: bool = False
 
     def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
         return plan_delete(self.subject, stored_item, self.condition, self.assumed)
@@ -544,7 +545,9 @@ class DeleteChange(Change):
 
     def apply_locally(self) -> Any:
         existing = self.instance if self.instance is not None else self._session_instance()
-        self._local_changes = None if existing is None else local_changes(existing)
+        if existing is not None:
+            self._local_changes = local_changes(existing)
+            self._was_pending = state_of(existing).status is Status.PENDING
         self._deleted = self.apply_result(None)
         return self._deleted
 
@@ -552,7 +555,7 @@ class DeleteChange(Change):
         unload(self._deleted, consistent=True, keep_changes=False)
         if self._local_changes is not None:
             restore_local_changes(self._deleted, self._local_changes)
-        if self.stored_item is not None:
+        if self.stored_item is not None and not self._was_pending:
             hydrate(self._deleted, self.stored_item.item)
         if self.session is not None:
             self.session._instances.superseded(self.mapper, self.subject.identity)

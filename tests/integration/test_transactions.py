@@ -36,6 +36,7 @@ from dynamo_bao import (
 from dynamo_bao.dynamodb.transport.factory import embedded_transport
 from dynamo_bao.testing import FaultInjectingTransport, lost_reply
 from tests.support.models import Org, Post, User
+from tests.support.other_program import elsewhere
 from tests.support.wire import Wire
 
 
@@ -801,6 +802,21 @@ def test_what_must_be_read_again_is_read_together(embedded: Manager, sent: Wire,
         sent.clear()
         assert [post.views for post in posts] == [0 if fails else 1] * 3
         assert sent.operations == ["BatchGetItem"]
+
+
+def test_a_deletion_that_is_undone_leaves_what_must_be_read_again(embedded: Manager) -> None:
+    """An object that waited to be read again does not show what it was before."""
+    post_id = Post.create(title="a").post_id
+    with run_with_batch_context():
+        post = Post.find(post_id)
+        with transaction():
+            post.views += 1
+            post.save()
+        elsewhere(lambda: Post.update(post_id, title="b"))
+        with pytest.raises(Stop), transaction():
+            post.delete()
+            raise Stop
+        assert (post.title, post.views) == ("b", 1)
 
 
 def test_an_update_by_key_is_of_the_stored_item(embedded: Manager) -> None:
