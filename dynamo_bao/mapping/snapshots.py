@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -213,13 +213,19 @@ def is_stored_as(field: Field, value: object, form: AttributeValue | None) -> bo
 
 
 def remembered(
-    schema: Schema, values: Mapping[str, object], item: Stored
+    schema: Schema, values: Mapping[str, object], item: Stored, local: Container[str] = ()
 ) -> dict[str, HandedOutValue] | None:
-    """The decoded values that must be remembered, because decoding the item again would fill in other values."""
+    """The decoded values that must be remembered, because decoding the item again would fill in other values.
+
+    Args:
+        local: the fields whose values are not decoded ones, as the program has changed them. They may be wrong.
+    """
     stored_item = as_dict_item(item)
     handed_values: dict[str, HandedOutValue] = {}
     for field in schema.unsteady:
         attribute, value = stored_item.get(field.attribute), values.get(field.name)
-        if attribute is not None and value is not None and field.fills(attribute):
+        if attribute is None or value is None or field.name in local:
+            continue
+        if field.fills(attribute):
             handed_values[field.name] = HandedOutValue(form_of(field, value), attribute)
     return handed_values or None

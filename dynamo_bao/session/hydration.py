@@ -397,7 +397,7 @@ def _record_item(
     mapper = state.mapper
     assert mapper is not None
     state.status = LOADED
-    _note_item(state, values, item, consistent)
+    _note_item(state, values, item, consistent, local)
     if local:
         state.handed = {**(state.handed or {}), **local}
     cls = mapper.model if state.bad is None else mapper.lazy_class
@@ -407,12 +407,18 @@ def _record_item(
         set_class(instance, cls)
 
 
-def _note_item(state: State, values: dict[str, object], item: Stored, consistent: bool) -> None:
-    """Notes the stored item of an instance that has its values, and clears lookup state."""
+def _note_item(
+    state: State, values: dict[str, object], item: Stored, consistent: bool, local: Container[str] = ()
+) -> None:
+    """Notes the stored item of an instance that has its values, and clears lookup state.
+
+    Args:
+        local: the fields with local values.
+    """
     state.raw_item, state.consistent, state.wants_consistent = item, consistent, False
     state.assigned = state.error = state.unknown_outcome = None
     assert state.mapper is not None
     schema = state.mapper.schema
     if schema.sets_of is not None:
         _note_sets(state, schema, values)
-    state.handed = remembered(schema, values, item) if schema.unsteady else None
+    state.handed = remembered(schema, values, item, local) if schema.unsteady else None

@@ -190,6 +190,36 @@ def test_a_wrong_change_in_place_is_refused_by_the_save(
     assert Thing.find_or_raise("a").to_dict() == made.to_dict()
 
 
+@pytest.mark.one_engine
+def test_a_wrong_value_of_an_object_that_is_not_loaded_is_refused_by_the_save(manager: Manager) -> None:
+    """The object loads, and so do others with it. So it does after an update by key."""
+    for thing_id in "ab":
+        Thing.create(thing_id=thing_id, v=Point(1), place=Place("a", Point(2)))
+        store_without_tags(manager, thing_id)
+    wrong: Any = "bad"
+    with run_with_batch_context():
+        thing, other = Thing.find("a"), Thing.find("b")
+        thing.v = wrong
+        assert (other.name, thing.name) == ("thing", "thing")
+        assert Thing.update("a", name="new") is thing
+        assert (thing.name, thing.v) == ("new", "bad")
+        with pytest.raises(ValidationError, match=r"Thing\.v takes Point"):
+            thing.save()
+        thing.v = Point(3, {"t"})
+        thing.save()
+    assert (Thing.find("a").v, Thing.find("b").v) == (Point(3, {"t"}), Point(1))
+
+
+def store_without_tags(manager: Manager, thing_id: str) -> None:
+    """Stores an object without the member that has a default, as another program would."""
+    manager.client.update_item(
+        TableName=manager.table_name,
+        Key={"_pk": {"S": f"dt#{thing_id}"}, "_sk": {"S": "dt"}},
+        UpdateExpression="SET v = :v",
+        ExpressionAttributeValues={":v": {"M": {"x": {"N": "1"}}}},
+    )
+
+
 def manager_of_nothing() -> Any:
     """A block that opens nothing."""
     return nullcontext()
