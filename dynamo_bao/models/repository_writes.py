@@ -261,7 +261,7 @@ class RepositoryWrites(Generic[M]):
                 raise UnknownFieldError(
                     f"{self.schema.name} has no counter {name!r}.{suggestion(name, counters)}", name, amount
                 )
-            changes[name] = write_side.CounterDelta(field.accept(amount))
+            changes[name] = write_side.CounterDelta.by(field, amount)
         if not changes:
             raise ValidationError(
                 f"{self.schema.name}: increment needs a counter and an amount, as in views=1."

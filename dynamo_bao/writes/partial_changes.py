@@ -125,7 +125,7 @@ def _changed_field(schema: Schema, field: Field, change: ChangeValue) -> Any:
             else SetDelta(frozenset(), members)
         )
     if isinstance(change, Increment) and isinstance(field, CounterField):
-        return CounterDelta(field.accept(change.amount))
+        return CounterDelta.by(field, change.amount)
     edit = _edit(schema, (field.name,), field, change)
     return Parts((edit,), FieldShape(field))
 

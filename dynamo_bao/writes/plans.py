@@ -161,6 +161,17 @@ class CounterDelta:
 
     amount: int
 
+    @classmethod
+    def by(cls, field: Field, amount: object) -> CounterDelta:
+        """The change of a counter by an amount of the program. None is no amount, also for optional counters.
+
+        Raises:
+            ValidationError: if it is not a whole number.
+        """
+        if amount is None:
+            raise field.error("needs an amount to add, as in views=1; to remove the value, update it to None", None)
+        return cls(field.accept(amount))
+
     def after(self, field: Field, before: int | None) -> int:
         """The number after the change. A counter without a value starts from its default, or from 0."""
         return (_start_of(field) if before is None else before) + self.amount

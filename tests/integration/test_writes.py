@@ -15,6 +15,7 @@ from dynamo_bao import (
     ConditionalError,
     ConfigurationError,
     CounterField,
+    Increment,
     Index,
     ItemNotFoundError,
     Manager,
@@ -900,6 +901,13 @@ def test_an_optional_counter_without_a_value_counts_from_zero(manager: Manager) 
         null.plain = 7
         null.save()
         assert (null.plain, Vote.find("a").plain, Vote.find("a").ranked) == (7, 7, 4)
+        nothing: Any = None
+        for refused in (
+            lambda: Vote.increment("a", plain=nothing),
+            lambda: Vote.update("a", {"plain": Increment(nothing)}),
+        ):
+            with pytest.raises(ValidationError, match=r"Vote\.plain needs an amount"):
+                refused()
 
 
 def test_a_hook_can_give_values_of_other_fields(embedded: Manager) -> None:
