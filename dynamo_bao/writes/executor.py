@@ -223,7 +223,9 @@ class WriteExecution:
             raise unknown from cause_of(error)
         except Exception as error:
             if isinstance(error, ServiceError) and error.code == "ValidationException":
-                self._explain(error, message_of(error))
+                stored = self._explain(error, message_of(error))
+                if stored is not None and self._plan_from_read(stored, deadline):
+                    return self._send(deadline)
             if not is_foreign(error) and is_unsafe_to_retry(error, [self.plan]):
                 raise WriteOutcomeUnknownError(
                     f"{self.subject} {self.operation}: {ADDED_PERHAPS}", **self.subject.names
@@ -239,12 +241,23 @@ class WriteExecution:
             **self.subject.names,
         )
 
-    def _explain(self, refusal: BaoError, *texts: str | None) -> None:
+    def _plan_from_read(self, stored: Item, deadline: float) -> bool:
+        """Whether a stored item that was read leads to another plan, which is then the current one."""
+        next_plan = self.plan_from(StoredItem.read(self.subject.schema, self.subject.identity, stored))
+        if next_plan == self.plan or self._is_late(deadline):
+            return False
+        self.plan = next_plan
+        return True
+
+    def _explain(self, refusal: BaoError, *texts: str | None) -> Item | None:
         """Raises the error of a write that DynamoDB holds to be invalid because of what is stored.
 
         Args:
             refusal: the error for DynamoDB's reply.
             texts: DynamoDB's texts for the refusal.
+
+        Returns:
+            The stored item, if something is added to stored values and these are not the fault.
 
         Raises:
             ValidationError: if the item would be too large, or a sum in it.
@@ -265,12 +278,13 @@ class WriteExecution:
         attributes = () if update is None else (*update.add, *update.delete)
         stored = self._read(self.deadline_from_now()) if attributes else None
         if stored is None:
-            return
+            return None
         values = schema.values_of(stored, identity.values)
         for attribute in attributes:
             name = schema.attributes.get(attribute)
             if name is not None and name not in values:
                 raise schema.unreadable(identity.primary_id, name, stored[attribute]) from refusal
+        return stored
 
     def _item_was_fine(self, refusal: ConditionFailure) -> bool:
         """Whether only guards of unique values failed. Raises for other reasons than conditions."""

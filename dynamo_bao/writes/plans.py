@@ -169,7 +169,9 @@ class CounterDelta:
             ValidationError: if it is not a whole number.
         """
         if amount is None:
-            raise field.error("needs an amount to add, as in views=1; to remove the value, update it to None", None)
+            raise field.error(
+                "needs an amount to add, as in views=1; to remove the value, update it to None", None
+            )
         return cls(field.accept(amount))
 
     def after(self, field: Field, before: int | None) -> int:
@@ -391,16 +393,20 @@ def _put_delta(
 ) -> None:
     """Adds to a counter. DynamoDB can neither start from a default nor add to NULL, so such a counter is set."""
     attribute, start = field.attribute, _start_of(field)
-    if stored_item is not None:
-        stored = stored_item.item.get(attribute)
-        if "NULL" in stored if stored is not None else start:
-            draft.update.put(attribute, {"N": str(start + delta.amount)})
-            draft.assume(field, stored)
-            return
+    is_missing = stored_item is not None and attribute not in stored_item.item
+    if (is_missing and start) or _is_null(stored_item, field):
+        draft.update.put(attribute, {"N": str(start + delta.amount)})
+        draft.assume(field, None if is_missing else {"NULL": True})
+        return
     if start:
         draft.conditions.append(Exists(attribute_of(attribute)))
     draft.update.add[attribute] = {"N": str(delta.amount)}
     draft.exact = draft.exact or getattr(field, "exact", False)
+
+
+def _is_null(stored_item: StoredItem | None, field: Field) -> bool:
+    """Whether an optional field is stored as NULL, to which DynamoDB adds nothing."""
+    return field.nullable and stored_item is not None and "NULL" in stored_item.item.get(field.attribute, ())
 
 
 def _put_members(
@@ -408,10 +414,11 @@ def _put_members(
 ) -> None:
     """Adds members to a set, or removes members.
 
-    One update cannot do both, so the plan then replaces the set, on condition that it is the one that was read.
+    One update cannot do both, or add to NULL. So the plan then replaces the set, on condition that it is the one that
+    was read.
     """
     attribute = field.attribute
-    if members.added and members.removed:
+    if (members.added and members.removed) or _is_null(stored_item, field):
         assert stored_item is not None  # only a loaded instance can have both
         before = stored_item.values.get(field.name) or set()
         merged = (before | members.added) - members.removed

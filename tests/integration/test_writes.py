@@ -10,11 +10,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dynamo_bao import (
+    AddMembers,
     BaoError,
     CommitError,
     ConditionalError,
     ConfigurationError,
     CounterField,
+    DropMembers,
     Increment,
     Index,
     ItemNotFoundError,
@@ -22,6 +24,7 @@ from dynamo_bao import (
     Model,
     PrimaryKey,
     QueryError,
+    StringSetField,
     TransactionError,
     UniqueConstraintError,
     UnknownFieldError,
@@ -864,7 +867,7 @@ def test_an_optional_counter_can_be_removed(embedded: Manager) -> None:
 
 
 def test_an_optional_counter_without_a_value_counts_from_zero(manager: Manager) -> None:
-    """In every way of writing, also if it is in the key of an index, or stored as NULL."""
+    """In every way of writing, also if it is in the key of an index."""
 
     class Vote(Model, prefix="vo"):
         key: str
@@ -891,16 +894,6 @@ def test_an_optional_counter_without_a_value_counts_from_zero(manager: Manager) 
                 other.ranked = 6
                 other.save()
             assert (other.plain, other.ranked) == (5, 6)
-        manager.client.update_item(
-            TableName=manager.table_name,
-            Key={"_pk": {"S": "vo#a"}, "_sk": {"S": "vo"}},
-            UpdateExpression="SET plain = :null",
-            ExpressionAttributeValues={":null": {"NULL": True}},
-        )
-        null = Vote.find("a")
-        null.plain = 7
-        null.save()
-        assert (null.plain, Vote.find("a").plain, Vote.find("a").ranked) == (7, 7, 4)
         nothing: Any = None
         for refused in (
             lambda: Vote.increment("a", plain=nothing),
@@ -908,6 +901,47 @@ def test_an_optional_counter_without_a_value_counts_from_zero(manager: Manager) 
         ):
             with pytest.raises(ValidationError, match=r"Vote\.plain needs an amount"):
                 refused()
+
+
+def test_what_is_stored_as_null_can_be_added_to(manager: Manager) -> None:
+    """NULL is None, so optional counters count from 0, and optional sets are empty. DynamoDB adds nothing to NULL."""
+
+    class Vote(Model, prefix="vo"):
+        key: str
+        votes: int | None = CounterField(default=None)
+        tags: set[str] | None = StringSetField(default=None)
+        primary_key = PrimaryKey("key")
+
+    def null() -> Vote:
+        manager.client.put_item(
+            TableName=manager.table_name,
+            Item={
+                **{"_pk": {"S": "vo#a"}, "_sk": {"S": "vo"}, "key": {"S": "a"}},
+                **{name: {"NULL": True} for name in ("votes", "tags")},
+            },
+        )
+        return Vote.find("a")
+
+    def save() -> None:
+        vote = null()
+        vote.votes = 2
+        vote.tags = {"x"}
+        vote.save()
+
+    def update() -> None:
+        null()
+        Vote.update("a", {"votes": Increment(2), "tags": AddMembers({"x"})})
+
+    def update_in_a_block() -> None:
+        with transaction():
+            update()
+
+    with init_models(models=[Vote], table_name=manager.table_name, client=manager.client):
+        for write in (save, update, update_in_a_block):
+            write()
+            assert (Vote.find("a").votes, Vote.find("a").tags) == (2, {"x"})
+        null()
+        assert not Vote.update("a", {"tags": DropMembers({"x"})}).tags
 
 
 def test_a_hook_can_give_values_of_other_fields(embedded: Manager) -> None:
