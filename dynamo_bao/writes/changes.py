@@ -399,7 +399,7 @@ class SaveChange(Change):
 
     def apply_result(self, stored: ReplyItem | None) -> Any:
         if stored is None:
-            stored = applied(self.subject.schema, state_of(self.instance).dict_item(), self.changes)
+            stored = applied(self.subject, state_of(self.instance).dict_item(), self.changes)
         if stored is None:
             unload(self.instance, consistent=True, keep_changes=False)
         elif is_overtaken(self.instance, self.stored_item):
@@ -425,7 +425,7 @@ class SaveChange(Change):
     def apply_locally(self) -> Any:
         instance, session, stored_item = self.instance, self.session, self.stored_item
         assert stored_item is not None  # a transaction loads what it changes
-        item = applied(self.subject.schema, stored_item.item, self.changes, stored_item)
+        item = applied(self.subject, stored_item.item, self.changes, stored_item)
         assert item is not None
         state: State = instance_dict(instance)[STATE]
         if state.status is LOADED:

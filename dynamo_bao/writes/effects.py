@@ -31,11 +31,11 @@ from dynamo_bao.session.state import (
     keep_handed,
 )
 from dynamo_bao.writes.document_changes import Parts, left_by
-from dynamo_bao.writes.plans import RELATIVE_KINDS, CounterDelta, SetDelta
+from dynamo_bao.writes.plans import RELATIVE_KINDS, CounterDelta, ItemRef, SetDelta
 
 
 def applied(
-    schema: Schema, stored: Item | None, changes: Mapping[str, object], loaded: StoredItem | None = None
+    subject: ItemRef, stored: Item | None, changes: Mapping[str, object], loaded: StoredItem | None = None
 ) -> Item | None:
     """The item after changes, computed from the loaded item; None if it cannot be known.
 
@@ -44,13 +44,13 @@ def applied(
     """
     if stored is None or (loaded is None and any(map(is_uncertain, changes.values()))):
         return None
-    item, fields = dict(stored), schema.fields
+    item, fields = dict(stored), subject.schema.fields
     for name, change in changes.items():
         field = fields[name]
         if type(change) not in RELATIVE_KINDS:
             after = None if change is None else field.to_dynamo(change)
         elif type(change) is Parts:
-            after = _document_after(schema, field, change, item.get(field.attribute))
+            after = _document_after(subject, field, change, item.get(field.attribute))
         else:
             assert loaded is not None  # relative changes need it
             value = absolute(field, change, loaded.values.get(name))
@@ -180,15 +180,15 @@ def _written(
 
 
 def _document_after(
-    schema: Schema, field: Field, change: Parts, before: AttributeValue | None
+    subject: ItemRef, field: Field, change: Parts, before: AttributeValue | None
 ) -> AttributeValue | None:
     try:
         return left_by(change, before)
     except (ValueError, LookupError) as error:
         raise DataFormatError(
-            f"{schema.name}: a part of {field.name} cannot be changed: {message_of(error)}. "
+            f"{subject}: a part of {field.name} cannot be changed: {message_of(error)}. "
             f"Give the field whole, or correct the item.",
-            model=schema.name,
+            **subject.names,
             field=field.name,
         ) from None
 

@@ -213,6 +213,11 @@ def test_what_cannot_be_added_names_model_key_and_part(table: Manager) -> None:
             Page.update("k", {"data.x": {"a": 1}})
             Page.update("k", {"data.x": Increment(3)})
     assert (caught.value.model, caught.value.key, caught.value.field) == ("Page", "k", "data")
+    Page.update("k", {"data.x": {"a": 1}})
+    with pytest.raises(DataFormatError, match=r"Page 'k': a part of data .* x is stored as M") as caught:  # noqa: SIM117
+        with transaction():
+            Page.update("k", {"data.x": Increment(3)})
+    assert (caught.value.model, caught.value.key, caught.value.field) == ("Page", "k", "data")
 
 
 @pytest.mark.parametrize(
