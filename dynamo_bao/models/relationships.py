@@ -40,7 +40,7 @@ class Related(RelatedDeclaration, Generic[R]):
         return related(instance, self.field)  # type: ignore[no-any-return]
 
     def __set__(self, instance: object, value: object) -> None:
-        setattr(instance, self.field, getattr(value, "primary_id", value))
+        setattr(instance, self.field, value)
 
 
 class HasMany(HasManyDeclaration, Generic[R]):

@@ -23,6 +23,7 @@ from dynamo_bao import (
     QueryError,
     RelatedField,
     TenantContext,
+    ValidationError,
     init_models,
     run_with_batch_context,
 )
@@ -378,6 +379,9 @@ def look_at_relations(sent: Wire) -> None:
     article.author_id = None
     assert article.author is None
     assert article.get_author() is None
+    article.author = article  # the save refuses an instance of another model, as for the field
+    with pytest.raises(ValidationError, match=r"author_id takes a Author or its primary id, not Article"):
+        article.save()
     article.author_id = "nobody"
     assert not article.get_author()
     with pytest.raises(ValueError, match="not a valid relation field"):

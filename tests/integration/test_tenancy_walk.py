@@ -285,11 +285,20 @@ def test_another_tenants_instance_as_a_value(manager: Manager) -> None:
         lambda: Member.update("0", team_id=team),
         lambda: Member.members_for_team.query(team).all(),
         lambda: Member.by_label.query("fox", filter={"team_id": team}).all(),
+        lambda: saved_with(team_id=team),
+        lambda: saved_with(team=team),
     ]
     for use in uses:
         with pytest.raises(TenantMismatchError):
             of(BLUE, use)
     assert len(wire) == 0
+
+
+def saved_with(**values: Any) -> None:
+    one = Member(member_id="new", label="x")
+    for name, value in values.items():
+        setattr(one, name, value)
+    one.save()
 
 
 NEW: dict[str, Callable[[Member], Any]] = {
