@@ -212,8 +212,10 @@ class _Search:
         combine = all if operator == "$and" else any
 
         def matches(instance: Instance) -> object:
-            field_texts = schema.field_texts(state_of(instance).dict_item() or {})
-            has_terms = combine(term.found_in(field_texts) for term in terms)
+            has_terms = state_of(instance).status is Status.TRANSIENT  # it stands for the item that the index found
+            if not has_terms:
+                field_texts = schema.field_texts(state_of(instance).dict_item() or {})
+                has_terms = combine(term.found_in(field_texts) for term in terms)
             return has_terms and (not callable(filter) or filter(instance))
 
         arguments = json.dumps([operator, asdict(config), parameters], sort_keys=True, default=bytes.hex)
@@ -279,7 +281,7 @@ class _Search:
             return self._matching(identities, temporary_session)
 
     def _matching(self, identities: Sequence[Identity | InvalidRow], session: Session) -> list[Any]:
-        """The instances that match. An instance that does not match is first read again, consistently.
+        """The instances that match. A stored instance that does not match is first read again, consistently.
 
         It may have been loaded before the change that the index already has.
         """
@@ -289,19 +291,20 @@ class _Search:
             for identity, instance in zip(identities, instances, strict=True)
             if instance is not None
         ]
-        stale = [pair for pair in pairs if pair[0] is not pair[1] and not self.predicate(pair[1])]
+        different = [pair for pair in pairs if pair[0] is not pair[1] and not self.predicate(pair[1])]
+        if not different:
+            return [instance for _, instance in pairs]
+        stale = [pair for pair in different if state_of(pair[1]).status is not Status.TRANSIENT]
         for identity, instance in stale:
             unload(instance, consistent=True, keep_changes=True)
             session._instances.expire(self.mapper, identity)
-        if not stale:
-            return [instance for _, instance in pairs]
         session._loader.flush("iteration")
         for _, instance in stale:
             if state_of(instance).status is Status.FAILED:
                 require_present(state_of(instance))
         mismatches = {
             id(instance)
-            for _, instance in stale
+            for _, instance in different
             if state_of(instance).status is not Status.LOADED or not self.predicate(instance)
         }
         return [instance for _, instance in pairs if id(instance) not in mismatches]

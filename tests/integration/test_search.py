@@ -392,6 +392,22 @@ def test_47_results_are_fresh(embedded: Manager) -> None:
         assert ids(search_all(repository, ["old"])) == []
 
 
+def test_a_new_object_stands_for_the_item_of_its_key(embedded: Manager) -> None:
+    """An object that was added and not committed is found by the stored text, as in the result of a query."""
+    for number in range(2):
+        Article.create(article_id=f"a{number}", title="fox")
+    with run_with_batch_context() as session:
+        new = Article(article_id="a1", title="wolf", status="live")
+        session.add(new, overwrite=True)
+        found = {article.article_id: article for article in Article.search_all(["fox"])}
+        assert found.keys() == {"a0", "a1"}
+        assert found["a1"] is new
+        assert len(Article.search_all(["fox"], filter=lambda article: article.status == "draft")) == 1
+        assert (new.title, new.status) == ("wolf", "live")
+        session.commit()
+    assert Article.find("a1").title == "wolf"
+
+
 def test_results_are_held_weakly(embedded: Manager) -> None:
     """A search leaves nothing in the session that nobody holds, and gives objects that it knows."""
     repository = articles(embedded, a="apple", b="apple")
