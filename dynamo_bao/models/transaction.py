@@ -109,6 +109,21 @@ class Transaction:
         for change in self._changes:
             write_side.combine(self._changes_by_item, change)
 
+    def has_changed(self, instance: Instance) -> bool:
+        """Whether an instance has values of the block that are not stored yet.
+
+        Args:
+            instance: the instance.
+
+        Returns:
+            True if a write of the block is of this instance, and not of another one for the same item.
+        """
+        return any(
+            change.result is instance
+            for change in self._changes
+            if not isinstance(change, write_side.ConditionCheck)
+        )
+
     def __len__(self) -> int:
         return len(self._changes)
 

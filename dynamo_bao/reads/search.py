@@ -34,7 +34,7 @@ from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.lazy import require_present
 from dynamo_bao.session.peers import make_peers
-from dynamo_bao.session.scope import operation_in, resolve_scope
+from dynamo_bao.session.scope import current_transaction, operation_in, resolve_scope
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of, unload
 
@@ -212,7 +212,7 @@ class _Search:
         combine = all if operator == "$and" else any
 
         def matches(instance: Instance) -> object:
-            has_terms = state_of(instance).status is Status.TRANSIENT  # it stands for the item that the index found
+            has_terms = _is_ahead(instance)  # the index has found the item as it is stored
             if not has_terms:
                 field_texts = schema.field_texts(state_of(instance).dict_item() or {})
                 has_terms = combine(term.found_in(field_texts) for term in terms)
@@ -294,7 +294,7 @@ class _Search:
         different = [pair for pair in pairs if pair[0] is not pair[1] and not self.predicate(pair[1])]
         if not different:
             return [instance for _, instance in pairs]
-        stale = [pair for pair in different if state_of(pair[1]).status is not Status.TRANSIENT]
+        stale = [pair for pair in different if not _is_ahead(pair[1])]
         for identity, instance in stale:
             unload(instance, consistent=True, keep_changes=True)
             session._instances.expire(self.mapper, identity)
@@ -305,7 +305,9 @@ class _Search:
         mismatches = {
             id(instance)
             for _, instance in different
-            if state_of(instance).status is not Status.LOADED or not self.predicate(instance)
+            if _is_ahead(instance)
+            or state_of(instance).status is not Status.LOADED
+            or not self.predicate(instance)
         }
         return [instance for _, instance in pairs if id(instance) not in mismatches]
 
@@ -337,6 +339,14 @@ class _Search:
                     f"start again without a cursor."
                 )
         return payload.get("at")
+
+
+def _is_ahead(instance: Instance) -> bool:
+    """Whether an instance has values that are not stored yet: it is new, or an open transaction has changed it."""
+    if state_of(instance).status is Status.TRANSIENT:
+        return True
+    transaction = current_transaction()
+    return transaction is not None and transaction.has_changed(instance)
 
 
 def _page_size(batch_size: int | str, queries: Mapping[int, int], bucket: int) -> int:

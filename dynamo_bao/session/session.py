@@ -49,6 +49,10 @@ class Collecting(Protocol):
         """Collects a change, applies it locally, and returns the result of the operation."""
         ...
 
+    def has_changed(self, instance: Instance) -> bool:
+        """Whether an instance has values of a collected change."""
+        ...
+
 
 class Persister(Protocol):
     """The write side of a session: it checks and writes the objects of a unit of work."""

@@ -20,6 +20,7 @@ from dynamo_bao import (
     TenantContext,
     init_models,
     run_with_batch_context,
+    transaction,
 )
 from dynamo_bao.dynamodb.table_admin import create_table
 from dynamo_bao.mapping.search_text import SearchConfig
@@ -406,6 +407,23 @@ def test_a_new_object_stands_for_the_item_of_its_key(embedded: Manager) -> None:
         assert (new.title, new.status) == ("wolf", "live")
         session.commit()
     assert Article.find("a1").title == "wolf"
+
+
+def test_what_a_transaction_has_saved_stays_as_it_is(embedded: Manager) -> None:
+    """The object is found by the stored text until the block ends, and keeps what the block has saved."""
+    Article.create(article_id="a", title="fox")
+    with run_with_batch_context():
+        article = Article.find("a")
+        with transaction():
+            article.title = "wolf"
+            article.save()
+            assert [found is article for found in Article.search_all(["fox"])] == [True]
+            assert ids(Article.search_all(["fox"], filter=lambda found: found.title == "fox")) == []
+            assert article.title == "wolf"
+        assert (article.title, ids(Article.search_all(["wolf"]))) == ("wolf", ["a"])
+        article.title = "fox"
+        article.save()
+    assert Article.find("a").title == "fox"
 
 
 def test_results_are_held_weakly(embedded: Manager) -> None:
