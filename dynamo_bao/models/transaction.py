@@ -21,7 +21,7 @@ from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.requests import send
 from dynamo_bao.session.scope import operation_in, resolve_scope_of, surroundings
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Instance, Status, identity_of, state_of
+from dynamo_bao.session.state import Instance, Status, identity_of, state_of, unload
 from dynamo_bao.writes.hooks import run_afterwards
 
 log: logging.Logger = late_logger("dynamo_bao.transaction")
@@ -44,6 +44,7 @@ class Transaction:
         self.session = session
         self._changes: list[write_side.Change] = []
         self._changes_by_item: dict[object, write_side.Change] = {}
+        self._refreshed: list[Instance] = []
         self.is_open: bool = True
 
     def require(self, instance: Instance, condition: write_side.ConditionLike = None) -> None:
@@ -124,6 +125,14 @@ class Transaction:
             if not isinstance(change, write_side.ConditionCheck)
         )
 
+    def note_refresh(self, instance: Instance) -> None:
+        """Records that an instance was read again in the block, which has not stored anything yet.
+
+        Args:
+            instance: the instance.
+        """
+        self._refreshed.append(instance)
+
     def __len__(self) -> int:
         return len(self._changes)
 
@@ -167,6 +176,8 @@ class Transaction:
             change.on_commit()
             if change.item_ref not in written:
                 self.session._instances.forget_deletion(change.mapper, change.subject.identity)
+        for instance in filter(self.has_changed, self._refreshed):
+            unload(instance, consistent=True, keep_changes=True)
         self._note_unloaded(self._changes)
         hooked = [change for change in self._changes if change.after_hooks and change.item_ref in written]
         if hooked:

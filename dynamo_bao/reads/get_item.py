@@ -19,7 +19,7 @@ from dynamo_bao.session.error_subjects import about
 from dynamo_bao.session.hydration import hydrate
 from dynamo_bao.session.pending_lookups import plan_reads
 from dynamo_bao.session.requests import deadline_of, round_of, send
-from dynamo_bao.session.scope import operation_in
+from dynamo_bao.session.scope import current_transaction, operation_in
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import (
     Instance,
@@ -82,6 +82,9 @@ def get_into(
         state.capacity = state.capacity.plus(capacity)
         if discard:
             unload(instance, consistent=consistent, keep_changes=False)
+            transaction = current_transaction()
+            if transaction is not None:
+                transaction.note_refresh(instance)
         if item is None:
             mark_missing(instance, consistent=consistent)
         else:

@@ -53,6 +53,10 @@ class Collecting(Protocol):
         """Whether an instance has values of a collected change."""
         ...
 
+    def note_refresh(self, instance: Instance) -> None:
+        """Records that an instance was read again, and no longer has the values of the collected changes."""
+        ...
+
 
 class Persister(Protocol):
     """The write side of a session: it checks and writes the objects of a unit of work."""
@@ -263,6 +267,9 @@ class Session:
         self._instances.retry_failed()
         self._loader.load(instance)
         self._instances.restore(instance)
+        transaction: Collecting | None = innermost_value(TRANSACTION)
+        if transaction is not None:
+            transaction.note_refresh(instance)
 
     def expunge(self, instance: Instance) -> None:
         """Removes an instance from the session, and drops cached query results.

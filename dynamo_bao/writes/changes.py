@@ -205,7 +205,15 @@ class Change:
         """Reverts `apply_locally`. The changes of the write are lost. The next access loads the instance again."""
 
     def on_commit(self) -> None:
-        """Called after a transaction was committed. Values that are not known for certain are read again."""
+        """Called after a transaction was committed. Values that are not known for certain are read again.
+
+        These are also those of an instance that the session has read before the item was created or deleted.
+        """
+        session, (_, _, identity), cached = self.session, self.subject, self._session_instance()
+        if session is None or cached is None or state_of(cached) is state_of(self.result):
+            return
+        if self.creates_or_deletes and not session._instances.has_deleted(self.mapper, identity.key):
+            session._instances.expire(self.mapper, identity)
 
     @property
     def label(self) -> str:

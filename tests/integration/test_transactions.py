@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
 from datetime import datetime, timezone
@@ -22,6 +23,7 @@ from dynamo_bao import (
     PrimaryKey,
     QueryError,
     RequireContext,
+    Session,
     StringField,
     TransactionError,
     TransactionTooLargeError,
@@ -817,6 +819,68 @@ def test_a_deletion_that_is_undone_leaves_what_must_be_read_again(embedded: Mana
             post.delete()
             raise Stop
         assert (post.title, post.views) == ("b", 1)
+
+
+READS_AGAIN: dict[str, Callable[[Session, Org], Any]] = {
+    "refresh": lambda session, org: org.refresh(),
+    "session.refresh": lambda session, org: session.refresh(org),
+    "find after clear": lambda session, org: (session.clear(), Org.find(org.org_id).exists()),
+    "find after expunge": lambda session, org: (session.expunge(org), Org.find(org.org_id).exists()),
+}
+
+
+def saved(org: Org) -> Org:
+    org.name = "B"
+    return org.save()
+
+
+WRITES: dict[str, Callable[[], Org]] = {
+    "save": lambda: saved(Org.find("a")),
+    "update": lambda: Org.update("a", name="B"),
+    "create": lambda: Org.create(org_id="b", name="B"),
+    "delete": lambda: Org.delete("a"),
+    "delete and create": lambda: (Org.delete("a"), Org.create(org_id="a", name="B"))[1],
+}
+
+
+@pytest.mark.parametrize("read_again", READS_AGAIN.values(), ids=READS_AGAIN)
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_what_a_block_reads_again_is_what_was_written_afterwards(
+    embedded: Manager, write: Callable[[], Org], read_again: Callable[[Session, Org], Any]
+) -> None:
+    """In the block nothing is stored yet, so a new look finds the old item, or none. Later it finds the new one."""
+    Org.create(org_id="a", name="A")
+    with run_with_batch_context() as session:
+        with transaction():
+            org = write()
+            read_again(session, org)
+        stored = Org.find(org.org_id, bypass_cache=True)
+        for known in (org, Org.find(org.org_id)):
+            assert known.exists() == stored.exists()
+            assert not known.exists() or known.name == stored.name == "B"
+        if stored.exists():
+            org.name = "A"
+            org.save()
+            assert Org.find(org.org_id, bypass_cache=True).name == "A"
+
+
+def test_a_block_that_fails_after_a_refresh_leaves_objects_as_they_were(embedded: Manager) -> None:
+    """Also a refresh before a further save of the block changes nothing in the end."""
+    Org.create(org_id="a", name="A")
+    with run_with_batch_context():
+        org = Org.find("a")
+        with pytest.raises(Stop), transaction():
+            saved(org).refresh()
+            new = Org.create(org_id="b", name="B")
+            new.refresh()
+            raise Stop
+        assert org.name == "A" and not org.has_changes()
+        assert new.save().name == "B" and Org.find("b").exists()
+        with transaction():
+            saved(org).refresh()
+            org.name = "C"
+            org.save()
+        assert org.name == Org.find("a", bypass_cache=True).name == "C"
 
 
 def test_an_update_by_key_is_of_the_stored_item(embedded: Manager) -> None:
