@@ -64,8 +64,12 @@ class IdentityMap:
         instance = self.strong[mapper].get(table_key)
         return instance if self.is_strong or instance is not None else self._weak.get(key)
 
-    def hold(self, key: ItemKey, instance: Instance) -> None:
-        """Holds `instance` strongly as the one for `key`."""
+    def hold(self, key: ItemKey, instance: Instance, will_change: bool = False) -> None:
+        """Holds `instance` strongly as the one for `key`.
+
+        Args:
+            will_change: whether it is about to get a local change, so that another one must make room.
+        """
         mapper, table_key = key
         self.strong[mapper][table_key] = instance
         if self.is_strong:
@@ -74,7 +78,7 @@ class IdentityMap:
         if self._most is not None:
             self._order.setdefault(key)
             if len(self._order) > self._most:
-                self._evict_one()
+                self._evict_one(key if will_change else None)
 
     def setdefault(self, key: ItemKey, instance: Instance) -> Instance:
         """The instance for `key`. If the map has no other instance for the key, it holds `instance` strongly."""
@@ -84,8 +88,10 @@ class IdentityMap:
         self.hold(key, instance)
         return instance
 
-    def _evict_one(self) -> None:
+    def _evict_one(self, spared_key: ItemKey | None) -> None:
         for key in list(islice(self._order, EVICTION_CANDIDATES)):
+            if key == spared_key:
+                continue
             mapper, table_key = key
             instance = self.strong[mapper][table_key]
             del self._order[key]

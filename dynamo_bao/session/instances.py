@@ -265,12 +265,12 @@ class SessionInstances:
             self._expire(cached)
 
     def pin(self, instance: Instance) -> None:
-        """Holds a changed instance of this session strongly."""
+        """Holds an instance of this session strongly, which is about to be changed."""
         if self._identity.is_strong:
             return
         key = key_of(instance)
         if self._identity.get(key) is instance:
-            self._identity.hold(key, instance)
+            self._identity.hold(key, instance, will_change=True)
 
     def held_instances(self, mapper: ModelMapper) -> Mapping[Key, Instance]:
         """The model's strongly held instances by key; empty if there may be earlier instances of these keys."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +243,19 @@ def test_max_cached_lets_the_oldest_clean_ones_go(people: list[str], sent: Wire)
         assert User.find(people[2]).name == "user 2"
         assert sent.operations == ["BatchGetItem"]
         assert "8 known" not in repr(session)
+
+
+@pytest.mark.parametrize("by_query", [False, True])
+def test_max_cached_keeps_all_changes(people: list[str], by_query: bool) -> None:
+    """Also those of objects that only the context holds, and also if it holds more of them than `max_cached`."""
+    with run_with_batch_context(max_cached=2):
+        users: Iterable[User] = User.by_status.query("active") if by_query else map(User.find, people)
+        for user in users:
+            assert user.name != "changed"
+            user.name = "changed"
+        del user, users
+        gc.collect()
+        assert {User.find(user_id).name for user_id in people} == {"changed"}
 
 
 @pytest.mark.parametrize("option", ["max_cached", "peer_limit", "query_limit", "max_concurrency", "deadline"])
