@@ -49,7 +49,7 @@ def peer_queries(query: Query, kind: QueryKind, session: Session) -> list[tuple[
     room = kind.room(settings.query_limit, row_limit)
     room = min(room, settings.query_limit - max(1, len(session._loader.queries)))
     queries: list[tuple[object, Query]] = []
-    for peer in _peers(parent, session) if room > 0 else ():
+    for peer in _peers(parent, kind, session) if room > 0 else ():
         if has_items(peer, kind):
             continue
         peer_query = query.of_peer(peer)
@@ -66,16 +66,17 @@ def peer_queries(query: Query, kind: QueryKind, session: Session) -> list[tuple[
     return queries
 
 
-def _peers(parent: Instance, session: Session) -> Iterator[Instance]:
+def _peers(parent: Instance, kind: QueryKind, session: Session) -> Iterator[Instance]:
     """The other instances for which a program that goes on like this will run the query too, the likeliest first.
 
     These are what the relation that led to the instance leads to from its peers, and the instances that arrived
-    together with it, or that are pending with it. Missing instances are peers of a missing one only, because a
-    program that skips missing ones never asks for theirs.
+    together with it, or that are pending with it. Those that had arrived with it before count too, if the query ran for
+    one that did not arrive again: a loop may go through instances that its own queries also find.
+    Missing instances are peers of a missing one only, because a program that skips missing ones never asks for theirs.
     """
     state = state_of(parent)
     identities = {id(parent)}
-    for peer in (*_siblings(parent, session), *_companions(parent, session)):
+    for peer in (*_siblings(parent, session), *_companions(parent, kind, session)):
         peer_state = state_of(peer)
         if id(peer) in identities or (
             peer_state.status is Status.MISSING and state.status is not Status.MISSING
@@ -95,16 +96,25 @@ def _siblings(parent: Instance, session: Session) -> Sequence[Instance]:
     return _after(parent, session._loader.targets(origin))
 
 
-def _companions(parent: Instance, session: Session) -> Sequence[Instance]:
+def _companions(parent: Instance, kind: QueryKind, session: Session) -> Sequence[Instance]:
     """The instances that arrived together with one, or that are pending with it."""
     state = state_of(parent)
     if state.status is Status.PENDING:
         assert state.mapper is not None
         return _after(parent, session._instances.lookups.instances_of(state.mapper))
-    return () if state.group is None else _after(parent, state.group.alive())
+    if state.group is None:
+        return ()
+    latest = state.group.alive()
+    companions, latest_ids = _after(parent, latest), set(map(id, latest))
+    for group in state.group.earlier:
+        members = group.alive()
+        is_member = any(member is parent for member in members)
+        if is_member and any(has_items(peer, kind) for peer in members if id(peer) not in latest_ids):
+            companions += _after(parent, members)
+    return companions
 
 
-def _after(parent: object, members: Sequence[object]) -> Sequence[Any]:
+def _after(parent: object, members: Sequence[object]) -> list[Any]:
     """Members of a loop, from the one after an instance on, and then from the beginning."""
     position = next((number for number, member in enumerate(members) if member is parent), 0)
     return [*members[position + 1 :], *members[:position]]

@@ -294,7 +294,7 @@ class QueryResult(ListAnswer, Generic[M]):
             return
         kind.note_look(self._query.partition)
         parent = self._query.parent_now()
-        if kind.is_repeated and parent is not None:
+        if parent is not None:
             remember_items(parent, kind, None)
         if remembered.prefetch is not None:
             remembered.prefetch.figures.unused -= 1

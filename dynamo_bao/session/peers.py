@@ -30,6 +30,8 @@ def make_peers(instances: Iterable[Instance], is_page: bool = True) -> None:
         if mapper is not None and mapper.schema.has_relations:
             group = PeerGroup(members, is_page)
             for state in states:
+                if state.group is not None:
+                    group.follow(state.group)
                 state.group = group
 
 

@@ -35,23 +35,35 @@ class Instance:
     __bao_model__: ClassVar[type[Instance]]
 
 
+MAX_EARLIER_GROUPS = 4
+"""How many earlier groups of its members a group notes."""
+
+
 class PeerGroup:
     """Instances that were loaded together, held weakly.
 
     Attributes:
         is_page: whether they came in a page or in a batch that the library requested. One lookup for all of them is
             then not N+1, even if it has a single key.
+        earlier: some groups that members were in before.
     """
 
-    __slots__ = ("_members", "is_page")
+    __slots__ = ("_members", "earlier", "is_page")
 
     def __init__(self, members: Iterable[Instance], is_page: bool = False) -> None:
         self._members = list(map(weakref.ref, members))
         self.is_page: bool = is_page
+        self.earlier: list[PeerGroup] = []
 
     def add(self, member: Instance) -> None:
         """Adds an instance to the group."""
         self._members.append(weakref.ref(member))
+
+    def follow(self, earlier: PeerGroup) -> None:
+        """Notes a group that a member was in before. What came before that is forgotten, so that no chain grows."""
+        if len(self.earlier) < MAX_EARLIER_GROUPS and all(group is not earlier for group in self.earlier):
+            self.earlier.append(earlier)
+            earlier.earlier = []
 
     def __reduce__(self) -> tuple[type[PeerGroup], tuple[tuple[()]]]:
         # Copies of members join the copy of their group. A pickle or a deep copy has one group for all of them.

@@ -438,6 +438,20 @@ def test_peers_may_have_arrived_at_different_times(sent: Wire) -> None:
         assert queries(sent) == USERS
 
 
+def test_rows_of_a_query_in_a_loop_may_be_those_of_the_loop(sent: Wire) -> None:
+    """An instance that arrives again, alone, keeps its peers of before, if one of them has had the same query."""
+    with run_with_batch_context() as session:
+        for user in page():
+            assert list(User.by_status.query("on", user.user_id)) == [user]
+            assert len(user.posts) == 3
+        assert session.stats.round_trips == 1 + USERS + 2
+    with run_with_batch_context() as session:
+        users = list(page())
+        for user in User.by_status.query("on", {"user_id": {"$lt": "u03"}}):
+            assert user in users and len(user.posts) == 3
+        assert session.stats.prefetched == 1  # those that did not arrive again are not asked for
+
+
 def test_missing_instances_have_peers(sent: Wire) -> None:
     """Posts of users that are not stored are few rounds too; a loop that skips such users asks for none of theirs."""
     with run_with_batch_context() as session:
