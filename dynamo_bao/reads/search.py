@@ -18,6 +18,7 @@ from dynamo_bao.dynamodb.expressions.conditions import Condition, Contains, all_
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.paths import Attribute
 from dynamo_bao.dynamodb.items import ReplyItem
+from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import SEARCH_TEXT
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.identity import Identity
@@ -178,7 +179,8 @@ class _Search:
         session, tenant: the session and the tenant of the search.
         buckets: the buckets that it reads.
         parameters: the parameters of its queries, with the filter for the index.
-        predicate: returns whether an instance that was read matches.
+        has_terms: returns whether an instance that was read has the terms.
+        item_filter: returns whether an instance passes the filter; None without a function as the filter.
         checksum: a checksum of all arguments of the search; cursors are bound to it.
     """
 
@@ -187,7 +189,8 @@ class _Search:
     tenant: str | None
     buckets: tuple[int, ...]
     parameters: dict[str, Any]
-    predicate: Callable[[Any], object]
+    has_terms: Callable[[Any], bool]
+    item_filter: Callable[[Any], object] | None
     checksum: str
 
     @classmethod
@@ -211,16 +214,16 @@ class _Search:
         parameters = index_filter(schema, operation, condition)
         combine = all if operator == "$and" else any
 
-        def matches(instance: Instance) -> object:
-            has_terms = _is_ahead(instance)  # the index has found the item as it is stored
-            if not has_terms:
-                field_texts = schema.field_texts(state_of(instance).dict_item() or {})
-                has_terms = combine(term.found_in(field_texts) for term in terms)
-            return has_terms and (not callable(filter) or filter(instance))
+        def has_terms(instance: Instance) -> bool:
+            if _is_ahead(instance):  # the index has found the item as it is stored
+                return True
+            field_texts = schema.field_texts(state_of(instance).dict_item() or {})
+            return combine(term.found_in(field_texts) for term in terms)
 
         arguments = json.dumps([operator, asdict(config), parameters], sort_keys=True, default=bytes.hex)
         checksum = hashlib.blake2b(arguments.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
-        return cls(mapper, session, tenant, buckets, parameters, matches, checksum)
+        item_filter = filter if callable(filter) else None
+        return cls(mapper, session, tenant, buckets, parameters, has_terms, item_filter, checksum)
 
     def run(
         self,
@@ -281,35 +284,56 @@ class _Search:
             return self._matching(identities, temporary_session)
 
     def _matching(self, identities: Sequence[Identity | InvalidRow], session: Session) -> list[Any]:
-        """The instances that match. A stored instance that does not match is first read again, consistently.
+        """The instances that match. One that may be older than the index is first read again, consistently.
 
-        It may have been loaded before the change that the index already has.
+        It lacks a term, or the filter refuses it, and the session had it already.
         """
+        known_keys = self._known_keys(identities, session)
         instances = load_weakly(self.mapper, self.tenant, identities, session)
         pairs: list[tuple[Any, Any]] = [
             (identity, instance)
             for identity, instance in zip(identities, instances, strict=True)
             if instance is not None
         ]
-        different = [pair for pair in pairs if pair[0] is not pair[1] and not self.predicate(pair[1])]
-        if not different:
-            return [instance for _, instance in pairs]
-        stale = [pair for pair in different if not _is_ahead(pair[1])]
-        for identity, instance in stale:
-            unload(instance, consistent=True, keep_changes=True)
-            session._instances.expire(self.mapper, identity)
-        session._loader.flush("iteration")
-        for _, instance in stale:
+        refused: set[int] = set()
+        stale: list[Any] = []
+        for identity, instance in pairs:
+            if identity is instance:  # an `InvalidRow`
+                continue
+            has_terms = self.has_terms(instance)
+            if has_terms and self._passes(instance):
+                continue
+            refused.add(id(instance))
+            if not _is_ahead(instance) and (identity.key in known_keys or not has_terms):
+                stale.append(instance)
+                unload(instance, consistent=True, keep_changes=True)
+                session._instances.expire(self.mapper, identity)
+        self._load_again(stale, session)
+        refused.difference_update(id(instance) for instance in stale if self._matches_now(instance))
+        return [instance for _, instance in pairs if id(instance) not in refused]
+
+    def _known_keys(self, identities: Sequence[Identity | InvalidRow], session: Session) -> set[Key]:
+        """The keys that the session has instances for, if there is a filter that could see old values."""
+        keys = [
+            identity.key
+            for identity in identities
+            if self.item_filter is not None and not isinstance(identity, InvalidRow)
+        ]
+        return {key for key in keys if session._instances.get(self.mapper, key) is not None}
+
+    def _passes(self, instance: Instance) -> bool:
+        return self.item_filter is None or bool(self.item_filter(instance))
+
+    def _load_again(self, stale: Sequence[Instance], session: Session) -> None:
+        if stale:
+            session._loader.flush("iteration")
+        for instance in stale:
             if state_of(instance).status is Status.FAILED:
                 require_present(state_of(instance))
-        mismatches = {
-            id(instance)
-            for _, instance in different
-            if _is_ahead(instance)
-            or state_of(instance).status is not Status.LOADED
-            or not self.predicate(instance)
-        }
-        return [instance for _, instance in pairs if id(instance) not in mismatches]
+
+    def _matches_now(self, instance: Instance) -> bool:
+        is_loaded = state_of(instance).status is Status.LOADED
+        return is_loaded and self.has_terms(instance) and self._passes(instance)
 
     # --- cursors ---------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -340,6 +341,28 @@ def test_filters(manager: Manager) -> None:
     assert ids(search_all(repository, ["apple"], filter=lambda item: item.status == "live")) == ["b"]
     with pytest.raises(QueryError, match="status"):
         search_all(repository, ["apple"], filter={"status": "live"})
+
+
+def test_what_a_filter_refuses_is_read_once(embedded: Manager) -> None:
+    """Only an object that the context had before is read again, because it may be old."""
+    repository = articles(embedded, a="Apple", b="Apple", c="Apple")
+    wire = Wire(embedded.client)
+    asked: list[str] = []
+    for inside in (False, True):
+        with run_with_batch_context() if inside else nullcontext():
+            wire.clear()
+            asked.clear()
+            found = search_all(repository, ["apple"], filter=lambda item: bool(asked.append(item.article_id)))
+            assert len(found) == 0
+            assert sorted(asked) == ["a", "b", "c"]
+            assert wire.operations.count("BatchGetItem") == 1
+    with run_with_batch_context():
+        assert Article.find("a").status == "draft"
+        with run_with_batch_context():
+            Article.update("a", status="live")
+        wire.clear()
+        assert ids(search_all(repository, ["apple"], filter=lambda item: item.status == "live")) == ["a"]
+        assert wire.keys() == ["ar#a"]
 
 
 # --- cursors of other searches --------------------------------------------------------------------------
