@@ -16,6 +16,7 @@ from dynamo_bao.models.registry import repository_for
 from dynamo_bao.models.relationships import load_related, related
 from dynamo_bao.models.repository import Repository, to_many_of
 from dynamo_bao.runtime.records import frozen
+from dynamo_bao.session.context import current_session
 from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
 
@@ -114,7 +115,7 @@ def _answer(instance: Instance, names: Iterable[str] | None, convert: Convert) -
     repository = repository_for(instance)
     paths = [_steps(repository, path) for path in read_side.relation_paths(repository, "related", names)]
     load_answer(instance)
-    if state_of(instance).mapper is not None:
+    if state_of(instance).mapper is not None or current_session() is not None:
         load_related(instance, [".".join(step.field for step in path) for path in paths])
     return _with_relations(instance, _tree_of(paths), convert)
 

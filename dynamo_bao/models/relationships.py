@@ -13,7 +13,7 @@ from dynamo_bao.reads.get_item import get_instance
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.scope import operation_in, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Instance, Relation, RelationOrigin, RelationTarget, Status, state_of
+from dynamo_bao.session.state import Instance, RelationOrigin, RelationTarget, Status, state_of
 
 R = TypeVar("R")
 
@@ -145,21 +145,11 @@ def load_related(instance: Instance, names: Iterable[str] | None) -> None:
         names = read_side.relation_paths(repository, "load_related_data", names)
         read_side.require_relations(repository, names)
     if state_of(instance).mapper is None:
-        resolve_scope(repository.database, repository.schema.name, "load_related_data")
-        for name in repository.schema.relation_names if names is None else names:
-            _load_of_new(instance, repository._relation(name))
-        return
-    repository._load_instance(instance)
-    session = resolve_scope_of(state_of(instance), "load_related_data")
-    read_side.load_relations([read_side.EagerLoad(repository, [instance], names)], session, kind=None)
-
-
-def _load_of_new(instance: Instance, relation: Relation) -> None:
-    """Loads a relation of an instance that is not stored."""
-    if relation.is_to_many:
-        len(getattr(instance, relation.name))
+        session, _ = resolve_scope(repository.database, repository.schema.name, "load_related_data")
     else:
-        get_or_load_related(instance, relation.name)
+        repository._load_instance(instance)
+        session = resolve_scope_of(state_of(instance), "load_related_data")
+    read_side.load_relations([read_side.EagerLoad(repository, [instance], names)], session, kind=None)
 
 
 def get_related(instance: Instance, field: str) -> Any:

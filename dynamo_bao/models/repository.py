@@ -643,7 +643,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         assert isinstance(relation, HasManyDeclaration)
         repository, shape, options = self._to_many(relation)
         result = read_side.result_of(
-            read_side.Query.of_stored(repository, shape, instance, session, **options)
+            read_side.Query.of_parent(repository, shape, instance, session, **options)
         )
         remember_items(instance, relation, result)
         return result

@@ -51,8 +51,7 @@ class EagerLoad:
 
     Attributes:
         mapper: the repository of the instances.
-        instances: instances of one model. They are loaded, unless all paths are to many instances, or new objects that
-            were only added. Only relation fields of new ones are loaded.
+        instances: instances of one model. They are loaded, unless all paths are to many instances, or new objects.
         paths: relations, also nested as in ``"posts.comments.user_id"``; None for all relation fields.
         weakly: whether targets of relation fields stay cached only while other code holds them.
     """
@@ -102,7 +101,6 @@ def _load_level(loads: Sequence[EagerLoad], session: Session, kind: str | None) 
                 level_results = [
                     load.mapper._announced_items(instance, relation.name, session)
                     for instance in load.instances
-                    if state_of(instance).status is not Status.TRANSIENT
                 ]
                 results += level_results
                 loading += [(result._items, relation, paths) for result in level_results]

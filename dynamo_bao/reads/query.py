@@ -26,6 +26,7 @@ from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
 from dynamo_bao.session.scope import active_session, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
+from dynamo_bao.session.tenancy import tenant_for
 
 DIRECTIONS = ("ASC", "DESC")
 USUAL_PAGE = 100
@@ -130,7 +131,7 @@ class Query:
         return cls._in(mapper, shape, session, tenant, partition, sort_condition, options, parent)
 
     @classmethod
-    def of_stored(
+    def of_parent(
         cls,
         mapper: ModelMapper,
         shape: Shape,
@@ -138,10 +139,13 @@ class Query:
         session: Session,
         **options: Unpack[QueryOptions],
     ) -> Query:
-        """A query for a stored instance, in a session, for the tenant of the instance."""
+        """A query for an instance, in a session, for the tenant of the instance; for the current one if it is new."""
         state = state_of(parent)
-        text = partition_text(mapper, shape, state.tenant, state.primary_id)
-        return cls._in(mapper, shape, session, state.tenant, text, None, options, weakref.ref(parent))
+        tenant, value = state.tenant, state.primary_id or parent
+        if state.mapper is None:
+            tenant = tenant_for(mapper.database, shape.name)
+        text = partition_text(mapper, shape, tenant, value)
+        return cls._in(mapper, shape, session, tenant, text, None, options, weakref.ref(parent))
 
     @classmethod
     def _in(

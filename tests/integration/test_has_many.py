@@ -67,6 +67,26 @@ def test_a_new_instance_loads_its_many(blog: Manager) -> None:
     assert len(org.users) == 10
 
 
+@pytest.mark.parametrize("fetch", ["peers", "raise"])
+def test_a_new_instance_loads_longer_paths(sent: Wire, fetch: Any) -> None:
+    """They are one round a level, and are then loaded also where a context refuses implicit loads."""
+    names = ["org.users", "posts.user"]
+    for as_answer in (False, True):
+        with run_with_batch_context(fetch=fetch) as session:
+            user = User(user_id="u03", org_id="o1")
+            if as_answer:
+                answer = user.to_dict(related=names)
+                assert (len(answer["org"]["users"]), answer["posts"][0]["user"]["user_id"]) == (10, "u03")
+            else:
+                user.load_related_data(names)
+            assert session.stats.round_trips == 2
+            assert (len(user.org.users), len(user.posts), user.posts[0].user.org_id) == (10, 3, "o0")
+            assert session.stats.round_trips == 2
+    sent.clear()
+    assert User(user_id="u03", org_id="o1").load_related_data(names).org.org_id == "o1"
+    assert len(sent) == 4
+
+
 def page() -> QueryResult[User]:
     """All users, loaded in one page."""
     users = User.by_status.query("on")
