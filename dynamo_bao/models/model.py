@@ -200,10 +200,10 @@ class Model(ModelOperations):
         """Reads the item again, consistently. Unsaved changes are lost.
 
         Returns:
-            The instance itself.
+            The instance itself. It is falsy if the item is no longer stored.
 
         Raises:
-            ItemNotFoundError: if the item is not stored.
+            ItemNotFoundError: for a new instance, which has no item yet.
 
         Example:
             >>> user.refresh().name

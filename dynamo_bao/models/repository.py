@@ -295,10 +295,10 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             instance: the instance.
 
         Returns:
-            The same instance.
+            The same instance. It is falsy if the item is no longer stored.
 
         Raises:
-            ItemNotFoundError: if the item is not stored.
+            ItemNotFoundError: for a new instance, which has no item yet.
         """
         state = state_of(instance)
         if state.status is Status.TRANSIENT:

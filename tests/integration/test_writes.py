@@ -656,6 +656,9 @@ def test_what_is_not_stored_cannot_be_refreshed(manager: Manager, wire: Wire) ->
     with pytest.raises(ItemNotFoundError, match=r"a new instance has nothing stored yet; save\(\) it first"):
         Org(org_id="a", name="A").refresh()
     assert len(wire) == 0
+    gone = Org.create(org_id="gone", name="Gone")
+    manager.repository(Org).delete("gone")
+    assert not gone.refresh() and gone.refresh() is gone
 
 
 def test_what_is_not_stored_has_no_changes(manager: Manager) -> None:
