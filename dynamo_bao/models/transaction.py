@@ -110,27 +110,16 @@ class Transaction:
         for change in self._changes:
             write_side.combine(self._changes_by_item, change)
 
-    def has_changed(self, instance: Instance) -> bool:
-        """Whether an instance has values of the block that are not stored yet.
-
-        Args:
-            instance: the instance.
-
-        Returns:
-            True if a write of the block is of this instance, and not of another one for the same item.
-        """
+    def _has_changed(self, instance: Instance) -> bool:
+        """Whether an instance, and not another one for its item, has values of the block that are not stored yet."""
         return any(
             change.result is instance
             for change in self._changes
             if not isinstance(change, write_side.ConditionCheck)
         )
 
-    def note_refresh(self, instance: Instance) -> None:
-        """Records that an instance was read again in the block, which has not stored anything yet.
-
-        Args:
-            instance: the instance.
-        """
+    def _note_refresh(self, instance: Instance) -> None:
+        """Records that an instance was read again in the block, which has not stored anything yet."""
         self._refreshed.append(instance)
 
     def __len__(self) -> int:
@@ -176,7 +165,7 @@ class Transaction:
             change.on_commit()
             if change.item_ref not in written:
                 self.session._instances.forget_deletion(change.mapper, change.subject.identity)
-        for instance in filter(self.has_changed, self._refreshed):
+        for instance in filter(self._has_changed, self._refreshed):
             unload(instance, consistent=True, keep_changes=True)
         self._note_unloaded(self._changes)
         hooked = [change for change in self._changes if change.after_hooks and change.item_ref in written]

@@ -84,7 +84,7 @@ def get_into(
             unload(instance, consistent=consistent, keep_changes=False)
             transaction = current_transaction()
             if transaction is not None:
-                transaction.note_refresh(instance)
+                transaction._note_refresh(instance)
         if item is None:
             mark_missing(instance, consistent=consistent)
         else:

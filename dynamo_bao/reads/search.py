@@ -370,7 +370,7 @@ def _is_ahead(instance: Instance) -> bool:
     if state_of(instance).status is Status.TRANSIENT:
         return True
     transaction = current_transaction()
-    return transaction is not None and transaction.has_changed(instance)
+    return transaction is not None and transaction._has_changed(instance)
 
 
 def _page_size(batch_size: int | str, queries: Mapping[int, int], bucket: int) -> int:

@@ -49,11 +49,11 @@ class Collecting(Protocol):
         """Collects a change, applies it locally, and returns the result of the operation."""
         ...
 
-    def has_changed(self, instance: Instance) -> bool:
+    def _has_changed(self, instance: Instance) -> bool:
         """Whether an instance has values of a collected change."""
         ...
 
-    def note_refresh(self, instance: Instance) -> None:
+    def _note_refresh(self, instance: Instance) -> None:
         """Records that an instance was read again, and no longer has the values of the collected changes."""
         ...
 
@@ -269,7 +269,7 @@ class Session:
         self._instances.restore(instance)
         transaction: Collecting | None = innermost_value(TRANSACTION)
         if transaction is not None:
-            transaction.note_refresh(instance)
+            transaction._note_refresh(instance)
 
     def expunge(self, instance: Instance) -> None:
         """Removes an instance from the session, and drops cached query results.
