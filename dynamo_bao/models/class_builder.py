@@ -134,7 +134,7 @@ def _give_attrs_fields(cls: type[Instance], names: Iterable[str]) -> None:
         order=False,
         slots=False,
         kw_only=True,
-        on_setattr=[],
+        on_setattr=attrs.setters.NO_OP,  # any other value replaces the model's own __setattr__
     )(cls)
 
 

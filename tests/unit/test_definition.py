@@ -9,7 +9,7 @@ import types
 import typing
 import uuid
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -770,3 +770,28 @@ def test_a_model_is_an_attrs_class() -> None:
     assert [field.name for field in attrs.fields(base)] == ["order_id", "age"]
     assert attrs.fields(more).city.kw_only
     assert not attrs.has(Model)
+
+
+def test_attrs_leaves_assignment_as_it_is() -> None:
+    """Its functions read the fields of a model. Assignment still converts, and refuses names that are no fields."""
+    model = define({}, {"moment": datetime})
+    order = model(order_id="a", moment="2026-01-31T12:00:00Z")
+    assert attrs.evolve(order, order_id="b").order_id == "b"
+    assert attrs.asdict(order)["order_id"] == "a"
+    order.moment = "2026-02-01T12:00:00Z"
+    assert order.moment == datetime(2026, 2, 1, 12, tzinfo=timezone.utc)
+    with pytest.raises(AttributeError, match="Did you mean 'moment'"):
+        order.momnet = None
+
+
+def test_a_model_with_its_own_assignment_is_an_attrs_class() -> None:
+    """attrs and the class do not compete for it."""
+
+    def assign(order: Any, name: str, value: object) -> None:
+        Model.__setattr__(order, name, value * 2)
+
+    model = define({"__setattr__": assign}, {"age": int})
+    assert [field.name for field in attrs.fields(model)] == ["order_id", "age"]
+    order = model(order_id="a", age=3)
+    order.age = 4
+    assert order.age == 8
