@@ -25,7 +25,7 @@ class FieldPaths:
         self._schema = schema
 
     def __getattr__(self, name: str) -> FieldPath:
-        if name.startswith("__"):
+        if name.startswith("_"):  # no field; Python and its tools ask for such names
             raise AttributeError(name)
         if name not in self._schema.fields:
             hint = suggestion(name, self._schema.fields)

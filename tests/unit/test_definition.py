@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, ClassVar
+from unittest import mock
 
 import attrs
 import pytest
@@ -35,6 +36,7 @@ from dynamo_bao import (
     NestedField,
     NumberSetField,
     PrimaryKey,
+    QueryError,
     StringField,
     StringSetField,
     TtlField,
@@ -795,3 +797,17 @@ def test_a_model_with_its_own_assignment_is_an_attrs_class() -> None:
     order = model(order_id="a", age=3)
     order.age = 4
     assert order.age == 8
+
+
+def test_a_model_can_be_mocked() -> None:
+    """`unittest.mock` asks whatever it finds for private names, `Model.fields` too."""
+    model = define({}, {"age": int})
+    mocked = mock.create_autospec(model)
+    mocked.find.return_value = model(order_id="a", age=3)
+    assert mocked.find("a").age == 3
+    with pytest.raises(TypeError):
+        mocked.find("a", "b")
+    assert isinstance(mock.Mock(spec=model), model)
+    assert not hasattr(model.fields, "_is_coroutine")
+    with pytest.raises(QueryError, match="Did you mean 'age'"):
+        model.fields.agee
