@@ -156,11 +156,18 @@ def repository_for(instance: M) -> Repository[M]:
 def preferred(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> list[type[Instance]]:
     """The models that a relation of `owner` may mean by a name: those of its own module, else all of the name.
 
-    A name is the stored name of a model, or the name of its class if no model is stored under it.
+    A name is the stored name of a model, or the name of its class if no model is stored under it. Of a class that
+    was defined again at the same place, only the newest counts.
+
+    Args:
+        candidates: the models to choose from. A redefined class comes after its earlier ones.
     """
     matches = [model for model in candidates if model.__bao_name__ == name]
     matches = matches or [model for model in candidates if model.__name__ == name]
-    return [model for model in matches if model.__module__ == owner.__module__] or matches
+    matches = [model for model in matches if model.__module__ == owner.__module__] or matches
+    return (
+        matches if len(matches) < 2 else list({_definition_site(model): model for model in matches}.values())
+    )
 
 
 def choose(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> type[Instance]:

@@ -143,6 +143,42 @@ def test_with_all_models_it_is_refused_at_the_first_use() -> None:
     assert "Early.other_id relates to 'LaterOne'" in run.stdout
 
 
+CELL = """
+class Author(Model, prefix="au"):
+    author_id: str
+    primary_key = PrimaryKey("author_id")
+    books = HasMany["Book"]("books_for_author")
+
+class Book(Model, prefix="bk"):
+    book_id: str
+    author_id: str = RelatedField("Author")
+    primary_key = PrimaryKey("book_id")
+    books_for_author = Index("author_id", "book_id", id="gsi1")
+"""
+CELL_RUN_AGAIN = f"""
+from dynamo_bao import HasMany, Index, Model, PrimaryKey, RelatedField, init_models
+{CELL}
+with init_models(embedded=True) as manager:
+    Author.create(author_id="mary")
+    Book.create(book_id="1", author_id="mary")
+    assert len(Author.find("mary").books) == 1
+    {{between}}
+    {CELL.replace(chr(10), chr(10) + "    ").replace("book_id: str", "book_id: str; year: int = 1818")}
+    author = Book.find("1").author
+    for book in (Book.find("1"), *author.books, *author.query_books()):
+        print(book.year, type(book) is Book, type(book.author) is Author)
+"""
+
+
+@pytest.mark.parametrize("between", ["", "earlier = Book, Author", "kept = Author.find('mary')"])
+def test_a_class_that_is_defined_again_takes_its_relations(between: str) -> None:
+    """As in a notebook, whose cell with models is run again after `init_models`, or by a reload of a module."""
+    program = CELL_RUN_AGAIN.format(between=between)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.stderr == ""
+    assert run.stdout.splitlines() == ["1818 True True"] * 3
+
+
 class Pair(Model, prefix="pr"):
     one: str
     two: str
