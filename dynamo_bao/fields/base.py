@@ -34,13 +34,28 @@ _PLAIN_FACTORIES: tuple[object, ...] = (list, dict, set)
 
 UNIONS = (typing.Union, types.UnionType)
 """Both kinds of union, ``Union[int, None]`` and ``int | None``."""
+_TYPE_ALIAS: Any = getattr(typing, "TypeAliasType", ())
+"""The class of aliases that a ``type`` statement makes; no class before Python 3.12."""
+
+
+def plain_annotation(annotation: object) -> Any:
+    """An annotation without what only readers and checkers need: ``Annotated[int, …]``, a `NewType` and an alias of
+    `int` are `int`."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return plain_annotation(typing.get_args(annotation)[0])
+    if isinstance(annotation, typing.NewType):
+        return plain_annotation(annotation.__supertype__)
+    alias: Any = typing.get_origin(annotation) or annotation
+    if isinstance(alias, _TYPE_ALIAS):
+        parts = typing.get_args(annotation)
+        return plain_annotation(alias.__value__[parts] if parts else alias.__value__)
+    return annotation
 
 
 def class_of_annotation(annotation: object) -> Any:
     """The class behind an annotation: ``set[str]`` is `set`, ``Annotated[int, …]`` is `int`."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        return class_of_annotation(typing.get_args(annotation)[0])
-    return typing.get_origin(annotation) or getattr(annotation, "__supertype__", annotation)
+    annotation = plain_annotation(annotation)
+    return typing.get_origin(annotation) or annotation
 
 
 class MemberFault(ValueError):

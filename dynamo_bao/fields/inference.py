@@ -6,14 +6,14 @@ import enum
 import types
 import typing
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.fields.base import UNIONS, Field, class_of_annotation
+from dynamo_bao.fields.base import UNIONS, Field, class_of_annotation, plain_annotation
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.datetimes import DateTimeField, MomentTextField
 from dynamo_bao.fields.numeric import DecimalField, FloatField, IntegerField
@@ -42,16 +42,31 @@ CHOICES: Final[list[Choice]] = []
 
 
 def without_none(annotation: object) -> tuple[Any, bool]:
-    """An annotation without its ``| None``, and whether it had one.
+    """A plain annotation without its ``| None``, and whether it had one.
 
     >>> without_none(int | None)
     (<class 'int'>, True)
     """
-    if typing.get_origin(annotation) in UNIONS:
-        members = [part for part in typing.get_args(annotation) if part is not type(None)]
-        optional = len(members) < len(typing.get_args(annotation))
-        return (typing.Union[tuple(members)] if members else None), optional
-    return annotation, False
+    alternatives = list(_alternatives(annotation))
+    types_of_values = [part for part in alternatives if part not in (None, type(None))]
+    optional = len(types_of_values) < len(alternatives)
+    if len(types_of_values) > 1:
+        return typing.Union[tuple(types_of_values)], optional
+    return next(iter(types_of_values), None), optional
+
+
+def _alternatives(annotation: object) -> Iterator[Any]:
+    """The types of a union, also one inside another. Any other annotation is its only one."""
+    annotation = plain_annotation(annotation)
+    kind, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if kind in UNIONS:
+        for part in parts:
+            yield from _alternatives(part)
+    elif kind is typing.Literal and None in parts and len(parts) > 1:
+        yield typing.Literal[tuple(part for part in parts if part is not None)]
+        yield None
+    else:
+        yield annotation
 
 
 def resolved(annotation: object, module: dict[str, Any], local: Mapping[str, Any]) -> Any:

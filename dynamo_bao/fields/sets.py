@@ -12,7 +12,14 @@ from typing import Any, Final, Unpack
 from dynamo_bao.dynamodb.numbers import parse_number
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, message_of
-from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, class_of_annotation
+from dynamo_bao.fields.base import (
+    UNIONS,
+    Field,
+    FieldOptions,
+    MemberFault,
+    class_of_annotation,
+    plain_annotation,
+)
 from dynamo_bao.fields.documents import check_depth, set_form, to_builtin
 from dynamo_bao.fields.inference import CHOICES, field_inside, type_text
 from dynamo_bao.fields.json_forms import JsonForm, decimal_of
@@ -249,7 +256,7 @@ def _members_of(stored: AttributeValue) -> list[AttributeValue]:
 
 def _member_types(annotation: object) -> set[object]:
     """The classes of the members by an annotation."""
-    (member,) = typing.get_args(annotation) or (Any,)
+    (member,) = map(plain_annotation, typing.get_args(annotation) or (Any,))
     members = typing.get_args(member) if typing.get_origin(member) in UNIONS else (member,)
     return set(map(class_of_annotation, members))
 

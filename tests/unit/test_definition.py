@@ -391,6 +391,80 @@ def test_a_bare_annotation_picks_the_field(annotation: Any, kind: Any) -> None:
     assert optional.nullable
 
 
+Name = typing.NewType("Name", str)
+Nick = typing.NewType("Nick", Name)
+Tags = typing.NewType("Tags", set[str])
+
+
+@attrs.define
+class Wrapped:
+    """Members whose annotations have something around the type."""
+
+    nick: typing.Annotated[Nick | None, "a note"] = None
+    tags: Tags = attrs.Factory(set)
+
+
+WRAPPED: dict[str, tuple[Any, Any]] = {
+    "list": (typing.Annotated[list[int], "a note"], [1]),
+    "set": (typing.Annotated[set[str], "a note"], {"a"}),
+    "frozenset": (typing.Annotated[frozenset[int], "a note"], frozenset({1})),
+    "dict": (typing.Annotated[dict[str, int], "a note"], {"a": 1}),
+    "tuple": (typing.Annotated[tuple[int, str], "a note"], (1, "a")),
+    "enumeration": (typing.Annotated[Colour, "a note"], Colour.RED),
+    "choices": (typing.Annotated[typing.Literal["a", "b"], "a note"], "a"),
+    "nested class": (typing.Annotated[Address, "a note"], Address("Rome")),
+    "members": (Wrapped, Wrapped(Nick(Name("Al")), Tags({"a"}))),
+    "new type": (Tags, Tags({"a"})),
+    "new type of a new type": (Nick, Nick(Name("Al"))),
+    "list of new types": (list[Nick], ["Al"]),
+    "set of new types": (set[Nick], {"Al"}),
+    "union inside": (list[typing.Annotated[int, "a note"] | float], [1, 2.5]),
+}
+
+
+@pytest.mark.parametrize("case", WRAPPED)
+def test_what_is_around_a_type_does_not_matter(case: str) -> None:
+    """`Annotated` and `NewType` say something to readers and checkers. The field is that of the type."""
+    annotation, value = WRAPPED[case]
+    model = define({}, {"x": annotation})
+    schema = schema_of(model)
+    stored = schema.encode({"order_id": "a", "x": value})
+    assert schema.fields["x"].from_dynamo(stored["x"]) == model(order_id="a", x=value).x == value
+    assert not schema.fields["x"].nullable
+    with pytest.raises(ValidationError, match=r"Order\.x"):
+        schema.accept_all({"order_id": "a", "x": object()})
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        typing.Annotated[str | None, "a note"],
+        typing.Annotated[typing.Annotated[str, "a note"] | None, "another"],
+        typing.Literal["a", None],
+        typing.Literal["a", None] | None,
+    ],
+)
+def test_none_inside_of_an_annotation_makes_the_field_optional(annotation: Any) -> None:
+    """Also in what `Annotated` describes, and among the choices of a `Literal`."""
+    model = define({}, {"x": annotation, "parts": list[annotation]})
+    assert model(order_id="a", x=None, parts=["a", None]).parts == ["a", None]
+    assert model(order_id="a", x="a", parts=[]).x == "a"
+    assert schema_of(model).fields["x"].nullable
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is that of Python 3.12")
+def test_an_alias_is_its_type() -> None:
+    """An alias by the ``type`` statement, also one with parameters."""
+    names: dict[str, Any] = {}
+    exec("type Prices = dict[str, int] | None\ntype Several[T] = list[T]", names)
+    model = define({}, {"prices": names["Prices"], "several": names["Several"][str]})
+    fields = schema_of(model).fields
+    assert type(fields["prices"]) is MapField and fields["prices"].nullable
+    assert model(order_id="a", prices={"a": 1}, several=["b"]).several == ["b"]
+    with pytest.raises(ValidationError, match=r"several\[0\]"):
+        schema_of(model).accept_all({"order_id": "a", "prices": None, "several": [1]})
+
+
 @pytest.mark.parametrize("annotation", [str, int, dict, list, set[str], set[int], Colour, Address, datetime])
 def test_a_bare_annotation_is_required(annotation: Any) -> None:
     """A field of a bare annotation needs a value, sets too; the error names it."""
