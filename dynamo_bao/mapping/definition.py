@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import sys
 import typing
+from collections import ChainMap
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
@@ -91,7 +92,7 @@ class FieldDeclaration:
         annotation: the annotation as written. It may still be a text.
         value: the field object, a plain default, or `NOTHING`.
         module: the names of the module, with those that are defined later.
-        local: the names of the function around the class statement.
+        local: the names of the function around the class statement, and the types that the class body defines.
     """
 
     annotation: object
@@ -115,12 +116,14 @@ def declared_fields(cls: type[object], reserved: Collection[str], frame: Any) ->
     Raises:
         ConfigurationError: if a name cannot be used.
     """
-    module = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
+    module = _names_of_module(cls)
     local = dict(frame.f_locals) if frame is not None and frame.f_locals is not module else {}
     annotations = _own_annotations(cls)
+    local.update(_own_types(cls, annotations))
+    names = ChainMap(local, module)
     declarations: dict[str, FieldDeclaration] = {}
     for name, annotation in annotations.items():
-        if _is_class_variable(annotation):
+        if _is_class_variable(annotation, names):
             continue
         declarations[name] = FieldDeclaration(annotation, cls.__dict__.get(name, NOTHING), module, local)
     for name, value in list(cls.__dict__.items()):
@@ -165,15 +168,40 @@ def _has_open_name(annotation: object) -> bool:
     return isinstance(annotation, typing.ForwardRef) or any(map(_has_open_name, typing.get_args(annotation)))
 
 
+def _names_of_module(cls: type[object]) -> dict[str, Any]:
+    """The names of the module of a class, also those that it gets later."""
+    return vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
+
+
+def _own_types(cls: type[object], annotations: Collection[str]) -> dict[str, object]:
+    """The types that a class body defines, such as an enumeration. Its annotations may be strings that name them."""
+    return {
+        name: value
+        for name, value in vars(cls).items()
+        if name not in annotations and (isinstance(value, type) or typing.get_origin(value) is not None)
+    }
+
+
 def has_fields(cls: type[object]) -> bool:
     """Whether the body of a class that is not a model has what would be fields in a model."""
-    annotated = any(not _is_class_variable(annotation) for annotation in _own_annotations(cls).values())
+    names = _names_of_module(cls)
+    annotated = any(
+        not _is_class_variable(annotation, names) for annotation in _own_annotations(cls).values()
+    )
     return annotated or any(isinstance(value, Field) for value in vars(cls).values())
 
 
-def _is_class_variable(annotation: object) -> bool:
+def _is_class_variable(annotation: object, names: Mapping[str, object]) -> bool:
+    """Whether an annotation is ``ClassVar[…]``.
+
+    Args:
+        names: the names that an annotation which is a string may use.
+    """
     if isinstance(annotation, str):
-        return annotation.replace("typing.", "").lstrip().startswith("ClassVar")
+        name = annotation.strip("'\" ").partition("[")[0].strip()
+        return name.rpartition(".")[2] == "ClassVar" or names.get(name) is ClassVar
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _is_class_variable(typing.get_args(annotation)[0], names)
     return annotation is ClassVar or typing.get_origin(annotation) is ClassVar
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import gc
 import sys
+import textwrap
 import types
 import typing
 import uuid
@@ -672,6 +673,82 @@ def test_types_local_to_a_function_are_found_for_textual_annotations() -> None:
     assert fields["size"].accept("s") is Size.SMALL
     assert fields["declared"].accept("s") is Size.SMALL
     assert fields["box"].nullable
+
+
+def test_types_of_the_class_body_are_found_for_textual_annotations() -> None:
+    """A model may define the enumerations and nested classes of its fields itself, as is usual in Django."""
+    Kind = int  # what the class body defines hides it
+
+    class Parcel(Model, prefix="p"):
+        class Kind(enum.Enum):
+            LETTER = "l"
+
+        @attrs.frozen
+        class Size:
+            width: int
+
+        Names = list[str]
+
+        parcel_id: str
+        kind: Kind = Kind.LETTER
+        kinds: list[Kind] = ListField(default=list)
+        size: Size | None = None
+        names: Names
+        # Fields are no types, so these names mean what they mean around the class.
+        datetime: datetime | None = None
+        Decimal = DecimalField(default=None)
+        price: Decimal | None = None
+        primary_key = PrimaryKey("parcel_id")
+
+    parcel = Parcel(parcel_id="a", kind="l", size=Parcel.Size(3), names=["b"], price=Decimal(1))
+    assert Kind is int
+    assert (parcel.kind, parcel.size.width, parcel.datetime) == (Parcel.Kind.LETTER, 3, None)
+    fields = schema_of(Parcel).fields
+    assert type(fields["names"]) is ListField
+    assert (type(fields["datetime"]), type(fields["price"])) == (DateTimeField, DecimalField)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        "ClassVar",
+        "ClassVar[int]",
+        "typing.ClassVar[int]",
+        "t.ClassVar[int]",
+        "OfClass[int]",
+        "'ClassVar[int]'",
+    ],
+)
+def test_class_variables_in_textual_annotations_are_no_fields(module: Any, annotation: str) -> None:
+    """Under whatever name `ClassVar` was imported."""
+    program = f"""
+        from __future__ import annotations
+        import typing, typing as t
+        from typing import ClassVar, ClassVar as OfClass
+        from dynamo_bao import Model, PrimaryKey
+        class Parcel(Model, prefix="zzp"):
+            parcel_id: str
+            limit: {annotation} = 3
+            primary_key = PrimaryKey("parcel_id")
+        """
+    exec(textwrap.dedent(program), vars(module))
+    assert list(schema_of(module.Parcel).fields) == ["parcel_id"]
+    assert module.Parcel.limit == 3
+
+
+def test_a_type_whose_name_begins_like_class_variables_is_a_type(module: Any) -> None:
+    """It is no field's type here, and the error says so."""
+    program = """
+        from __future__ import annotations
+        from dynamo_bao import Model, PrimaryKey
+        class ClassVariant: pass
+        class Parcel(Model, prefix="zzp"):
+            parcel_id: str
+            variant: ClassVariant
+            primary_key = PrimaryKey("parcel_id")
+        """
+    with pytest.raises(ConfigurationError, match=r"Parcel\.variant: no field holds a ClassVariant"):
+        exec(textwrap.dedent(program), vars(module))
 
 
 LATER = """
