@@ -62,8 +62,7 @@ def build_model_class(
     cls.__bao_name__ = cls.__bao_options__.name or cls.__name__
     cls.__bao_model__ = cls
     cls.__bao_checks__ = UNCHECKED
-    declarations = declared_fields(cls, reserved, frame)
-    cls.__bao_declared__ = {**_inherited_declarations(cls), **declarations}
+    declarations = cls.__bao_declared__ = declared_fields(cls, reserved, frame)
     _check_relation_names(cls, declarations, reserved)
     _make_attrs(cls, declarations)
     if cls.__bao_options__.prefix is not None:
@@ -92,9 +91,10 @@ def _inherited_options(cls: type[Instance]) -> dict[str, Any]:
     return {**options, "prefix": class_options.get("prefix"), "name": class_options.get("name")}
 
 
-def _inherited_declarations(cls: type[Instance]) -> dict[str, FieldDeclaration]:
+def _all_declarations(cls: type[Instance]) -> dict[str, FieldDeclaration]:
+    """The fields of a class with those of its bases, which come first."""
     declarations: dict[str, FieldDeclaration] = {}
-    for base in reversed(cls.__mro__[1:]):
+    for base in reversed(cls.__mro__):
         declarations.update(base.__dict__.get("__bao_declared__", {}))
     return declarations
 
@@ -167,7 +167,7 @@ def _compile(model: Any) -> Schema:
             f"{model.__name__} has no prefix: it is a base for models, not a model. Give it a prefix.",
             model=model.__name__,
         )
-    schema = compile_schema(model, model.__bao_options__, model.__bao_declared__)
+    schema = compile_schema(model, model.__bao_options__, _all_declarations(model))
     schema.has_relations = schema.has_relations or any(
         isinstance(member, HasManyDeclaration) for cls in model.__mro__ for member in vars(cls).values()
     )

@@ -604,6 +604,28 @@ def test_fields_keys_and_options_are_inherited() -> None:
         order.keys.from_key(None, {"item_id": 5})
 
 
+def test_the_nearest_of_several_bases_declares_a_field() -> None:
+    """Python's order of bases holds for fields too, also where two bases have one base in common."""
+
+    class Base(Model):
+        item_id: str
+        status: str = "new"
+        primary_key = PrimaryKey("item_id")
+
+    class Open(Base):
+        status: str = "open"
+
+    class Sized(Base):
+        size: int = 1
+
+    class Order(Sized, Open, prefix="o"):
+        pass
+
+    assert Order(item_id="a").status == "open"
+    assert list(schema_of(Order).fields) == ["item_id", "status", "size"]
+    assert [field.name for field in attrs.fields(Order)] == ["item_id", "status", "size"]
+
+
 def test_the_name_is_not_inherited() -> None:
     """A subclass goes by its own name."""
 
