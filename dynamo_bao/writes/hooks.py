@@ -45,13 +45,14 @@ def register_plugin(model: Any, plugin: Any) -> None:
             )
     for name, method in methods.items():
         setattr(model, name, method)
-    model.__bao_plugins__ = (*plugins_of(model), plugin)
+    model.__bao_plugins__ = (*vars(model).get("__bao_plugins__", ()), plugin)
 
 
-def plugins_of(model: object) -> tuple[object, ...]:
+def plugins_of(model: type[Instance]) -> tuple[object, ...]:
     """The plugins of a model and its bases, those of bases first."""
-    plugins: tuple[object, ...] = getattr(model, "__bao_plugins__", ())
-    return plugins
+    return tuple(
+        plugin for base in reversed(model.__mro__) for plugin in vars(base).get("__bao_plugins__", ())
+    )
 
 
 def probe_of(model: type[Instance]) -> object:
@@ -83,7 +84,11 @@ def _part(plugin: object, name: str) -> Any:
 
 
 def run(
-    model: object, hook: str, subject: Any, options: Mapping[str, object], instance: Instance | None = None
+    model: type[Instance],
+    hook: str,
+    subject: Any,
+    options: Mapping[str, object],
+    instance: Instance | None = None,
 ) -> None:
     """Calls a hook of the model, if there is an instance, and then of its plugins in order.
 

@@ -838,6 +838,36 @@ def test_hooks_and_plugins(embedded: Manager) -> None:
         Noted.register_plugin({"methods": {"save": print}})
 
 
+def test_plugins_of_all_bases_run(embedded: Manager) -> None:
+    """Those of bases first, each once, whenever they were registered."""
+    calls: list[str] = []
+
+    def noting(text: str) -> dict[str, Any]:
+        return {"after_save": lambda instance, options: calls.append(text)}
+
+    class Root(Model):
+        noted_id: str
+        primary_key = PrimaryKey("noted_id")
+
+    class Stamped(Root):
+        pass
+
+    class Audited(Root):
+        pass
+
+    class Both(Stamped, Audited, prefix="nt"):
+        pass
+
+    with init_models(models=[Both], embedded=True):
+        Audited.register_plugin(noting("audited"))
+        Both.create(noted_id="1")
+        Both.register_plugin(noting("own"))
+        Stamped.register_plugin(noting("stamped"))
+        Root.register_plugin(noting("root"))
+        Both.create(noted_id="2")
+    assert calls == ["audited", "root", "audited", "stamped", "own"]
+
+
 def test_a_counter_that_is_assigned_before_it_is_read(embedded: Manager) -> None:
     """The save adds the difference to the value that was loaded afterwards."""
     post_id = Post.create(title="a", views=3).post_id
