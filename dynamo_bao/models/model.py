@@ -125,10 +125,9 @@ class Model(ModelOperations):
     delete: ClassVar[Delete] = Delete()
     __pydantic_serializer__: ClassVar[Serializer] = Serializer()
 
-    def __init_subclass__(cls, *, is_lazy_class: bool = False, **options: object) -> None:
+    def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__()
-        if not is_lazy_class:
-            build_model_class(cls, Model, HIDING, options, sys._getframe(1))
+        build_model_class(cls, Model, HIDING, options, sys._getframe(1))
 
     def __init__(self, /, **values: object) -> None:
         constructor_of(type(self))(self, **values)

@@ -87,6 +87,14 @@ def require_readable(instance: Instance, names: Iterable[str] | None = None) -> 
                 raise unreadable_field(state, name)
 
 
+class _WithoutHook(Instance):
+    """The first base of lazy classes. With it, their creation calls no ``__init_subclass__`` of a program, which may
+    register models and take arguments."""
+
+    def __init_subclass__(cls) -> None:
+        """Calls that of no other base."""
+
+
 def make_lazy_class(model: type[Instance], lazy_names: frozenset[str]) -> type[Instance]:
     """The class that instances of `model` have while they are pending, missing, failed or deleted."""
     base_getattribute, base_setattr = model.__getattribute__, model.__setattr__
@@ -120,6 +128,6 @@ def make_lazy_class(model: type[Instance], lazy_names: frozenset[str]) -> type[I
         "__doc__": model.__doc__,
     }
     lazy_class: type[Instance] = new_class(
-        model.__name__, (model,), {"is_lazy_class": True}, lambda namespace: namespace.update(body)
+        model.__name__, (_WithoutHook, model), {}, lambda namespace: namespace.update(body)
     )
     return lazy_class

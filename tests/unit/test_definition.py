@@ -849,6 +849,37 @@ def test_a_forward_reference_needs_no_quotes(module: Any) -> None:
     assert module.Parcel.places == {}
 
 
+REGISTRY = """
+from __future__ import annotations
+import enum
+from dynamo_bao import Model, PrimaryKey
+
+models = []
+
+class Base(Model):
+    item_id: str
+    primary_key = PrimaryKey("item_id")
+
+    def __init_subclass__(cls, *, kind: str, **options: object) -> None:
+        super().__init_subclass__(**options)
+        models.append((kind, cls))
+
+class Order(Base, prefix="zzo", kind="order"):
+    pass
+
+class Late(Base, prefix="zzl", kind="late"):
+    size: Size | None = None
+"""
+
+
+def test_a_base_is_told_of_each_model_once(module: Any) -> None:
+    """Its own ``__init_subclass__`` may take arguments, and register the models, also one that names a later type."""
+    exec(REGISTRY, vars(module))
+    exec(SIZE, vars(module))
+    assert module.Late(item_id="a", size="s").size is module.Size.SMALL
+    assert module.models == [("order", module.Order), ("late", module.Late)]
+
+
 def test_a_reference_that_is_never_defined_is_a_definition_error_at_first_use(module: Any) -> None:
     """Defining the model is fine; using it raises `ConfigurationError` with model, field and name."""
     exec(LATER, vars(module))
