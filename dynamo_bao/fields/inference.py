@@ -70,12 +70,13 @@ def _alternatives(annotation: object) -> Iterator[Any]:
 
 
 def resolved(annotation: object, module: dict[str, Any], local: Mapping[str, Any]) -> Any:
-    """An annotation of a class body, with its strings evaluated: ``"list[Item]"``, ``list["Item"]``.
+    """An annotation of a class body, with its strings evaluated: ``"list[Item]"``, ``list["Item"]``, and both with the
+    quotes that ``from __future__ import annotations`` adds.
 
     Raises:
         NameError: if a string names something that is not defined.
     """
-    if isinstance(annotation, str):
+    while isinstance(annotation, str):
         annotation = eval(annotation, module, local)  # noqa: S307  # the class body's own annotation
     if not typing.get_args(annotation):
         return annotation

@@ -849,6 +849,20 @@ def test_a_forward_reference_needs_no_quotes(module: Any) -> None:
     assert module.Parcel.places == {}
 
 
+def test_a_quoted_annotation_may_be_textual_too() -> None:
+    """This module has ``from __future__ import annotations``, which makes texts of them all."""
+
+    class Parcel(Model, prefix="p"):
+        parcel_id: "str"  # noqa: UP037
+        made: "datetime | None" = None  # noqa: UP037
+        colours: "list['Colour']" = ListField(default=list)  # noqa: UP037
+        primary_key = PrimaryKey("parcel_id")
+
+    fields = schema_of(Parcel).fields
+    assert [type(field) for field in fields.values()] == [StringField, DateTimeField, ListField]
+    assert Parcel(parcel_id="a", colours=["red"]).colours == [Colour.RED]
+
+
 REGISTRY = """
 from __future__ import annotations
 import enum
