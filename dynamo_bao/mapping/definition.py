@@ -425,12 +425,31 @@ class _Keys:
         partition, sort = self._parts(declaration)
         if partition.field is None and sort.field is None:
             raise self._error("has a primary key without any field; name one.")
-        for part in (partition, sort):
-            if part.field is not None and part.field.nullable:
+        for field in (partition.field, sort.field):
+            if field is not None and field.nullable:
                 raise self._error(
-                    f"has the key field {part.field.name!r}, which may be None; a key needs a value."
+                    f"has the key field {field.name!r}, which may be None; a key needs a value."
                 )
+            if field is not None and field.auto_update:
+                raise self._error(
+                    f"has the key field {field.name!r}, a {type(field).__name__}, which every save renews; a key keeps "
+                    f"its value. Use a CreateDateField or a UlidField."
+                )
+        if partition.field is sort.field:
+            raise self._error(
+                f"has {declaration.sort!r} in both parts of its primary key; leave out the second."
+            )
+        self._check_other_primary_keys(cls, declaration)
         return PrimaryKeySchema(declaration.name or "primary_key", partition, sort)
+
+    def _check_other_primary_keys(self, cls: type[object], declaration: PrimaryKeyDeclaration) -> None:
+        for name in dict.fromkeys(name for base in cls.__mro__ for name in vars(base)):
+            other = next(vars(base)[name] for base in cls.__mro__ if name in vars(base))
+            if isinstance(other, PrimaryKeyDeclaration) and other is not declaration:
+                raise self._error(
+                    f"has another primary key in {name!r}; write {name} = primary_key for a second name of its own, or "
+                    f"{name} = Index(…) for other fields."
+                )
 
     def indexes(self, cls: type[object]) -> dict[str, IndexSchema]:
         indexes: dict[str, IndexSchema] = {}

@@ -34,6 +34,7 @@ from dynamo_bao import (
     ListField,
     MapField,
     Model,
+    ModifiedDateField,
     NestedField,
     NumberSetField,
     PrimaryKey,
@@ -45,6 +46,7 @@ from dynamo_bao import (
     UniqueConstraint,
     UuidField,
     ValidationError,
+    VersionField,
 )
 from dynamo_bao.mapping.definition import camel_case
 from dynamo_bao.models.class_builder import schema_of
@@ -120,6 +122,24 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
             {"primary_key": PrimaryKey("order_id", "code"), "code": StringField(default=None)}, {"code": str}
         ),
         r"'code', which may be None",
+    ),
+    "one field in both parts of the key": (
+        lambda: define({"primary_key": PrimaryKey("order_id", "order_id")}),
+        r"'order_id' in both parts of its primary key; leave out the second",
+    ),
+    "a version as key": (
+        lambda: define(
+            {"primary_key": PrimaryKey("order_id", "version"), "version": VersionField()}, {"version": str}
+        ),
+        r"'version', a VersionField, which every save renews",
+    ),
+    "a date of changes as key": (
+        lambda: define({"primary_key": PrimaryKey("at"), "at": ModifiedDateField()}, {"at": datetime}),
+        r"'at', a ModifiedDateField, which every save renews; a key keeps its value\. Use a CreateDateField",
+    ),
+    "a second primary key": (
+        lambda: define({"by_code": PrimaryKey("code")}, {"code": str}),
+        r"another primary key in 'by_code'; write by_code = primary_key.*by_code = Index",
     ),
     "a set as key": (
         lambda: define({"by_tags": Index("tags", id="gsi1")}, {"tags": set[str]}),
