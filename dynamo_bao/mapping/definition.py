@@ -73,6 +73,11 @@ class ModelOptions:
                     f"{model}: {option}={getattr(self, option)!r}; use one of {', '.join(map(repr, values))}.",
                     model=model,
                 )
+        if self.name is not None and not (isinstance(self.name, str) and self.name):
+            raise ConfigurationError(
+                f"{model}: name={self.name!r:.100}; give the stored name as a text, or leave it out.",
+                model=model,
+            )
         if not isinstance(self.iterable, bool):
             raise ConfigurationError(f"{model}: iterable={self.iterable!r}; use True or False.", model=model)
         buckets = self.iteration_buckets
@@ -132,6 +137,13 @@ def declared_fields(cls: type[object], reserved: Collection[str], frame: Any) ->
     for name, declared in declarations.items():
         kind = type(declared.value) if isinstance(declared.value, Field) else StringField
         _check_name(cls.__name__, name, reserved, kind)
+        if isinstance(declared.value, type) and issubclass(declared.value, Field):
+            raise ConfigurationError(
+                f"{cls.__name__}.{name}: {declared.value.__name__} is the class of a field; write "
+                f"{declared.value.__name__}().",
+                model=cls.__name__,
+                field=name,
+            )
     _check_declarations(cls, reserved)
     return declarations
 

@@ -258,6 +258,18 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: define({}, iterable="yes"),
         r"Order: iterable='yes'; use True or False",
     ),
+    "a field without parentheses": (
+        lambda: define({"a": StringField}, {"a": str}),
+        r"Order\.a: StringField is the class of a field; write StringField\(\)",
+    ),
+    "a stored name of the model that is no text": (
+        lambda: define({}, name=3),
+        r"Order: name=3; give the stored name",
+    ),
+    "an empty stored name of the model": (
+        lambda: define({}, name=""),
+        r"Order: name=''; give the stored name",
+    ),
     "no buckets": (
         lambda: define({}, iteration_buckets=0),
         r"iteration_buckets=0; use a whole number from 1 to 1000",
