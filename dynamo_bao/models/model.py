@@ -516,6 +516,7 @@ class Model(ModelOperations):
         return restore, pickle_state(self, state_of(self).group)
 
 
+Model.__bao_model__ = Model  # as for every class of models
 RESERVED = frozenset(name for name in dir(Model) if not name.startswith("__")) | {"fields", "primary_key"}
 """Names that every model has."""
 HIDING = RESERVED - {"changes"}

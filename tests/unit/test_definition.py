@@ -681,6 +681,8 @@ def test_an_abstract_base_is_no_model() -> None:
 
     with pytest.raises(ConfigurationError, match="Base has no prefix"):
         Base(item_id="a")
+    with pytest.raises(ConfigurationError, match="Model has no prefix"):
+        Model()
 
 
 def test_bases_share_no_field_objects_with_their_models() -> None:
