@@ -7,7 +7,7 @@ import sys
 import typing
 from collections import ChainMap
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from dynamo_bao.dynamodb.keys import checked_prefix, is_uneven
 from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
@@ -42,6 +42,7 @@ from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.runtime.call_site import warn_once
 from dynamo_bao.runtime.records import NOTHING, define, frozen
 
+T = TypeVar("T")
 KEY_FORMATS = ("native", "dynamo-bao")
 ATTRIBUTE_STYLES = ("as_is", "camel")
 TABLE_TYPES = ("standard", "mapping")
@@ -429,10 +430,8 @@ class _Keys:
         self._javascript = key_format == "dynamo-bao"
 
     def primary(self, cls: type[object]) -> PrimaryKeySchema:
-        declaration = next(
-            (vars(base)["primary_key"] for base in cls.__mro__ if "primary_key" in vars(base)), None
-        )
-        if not isinstance(declaration, PrimaryKeyDeclaration):
+        declaration = members_of(cls, PrimaryKeyDeclaration).get("primary_key")
+        if declaration is None:
             raise self._error('has no primary key; add primary_key = PrimaryKey("<field>").')
         partition, sort = self._parts(declaration)
         if partition.field is None and sort.field is None:
@@ -455,9 +454,8 @@ class _Keys:
         return PrimaryKeySchema(declaration.name or "primary_key", partition, sort)
 
     def _check_other_primary_keys(self, cls: type[object], declaration: PrimaryKeyDeclaration) -> None:
-        for name in dict.fromkeys(name for base in cls.__mro__ for name in vars(base)):
-            other = next(vars(base)[name] for base in cls.__mro__ if name in vars(base))
-            if isinstance(other, PrimaryKeyDeclaration) and other is not declaration:
+        for name, other in members_of(cls, PrimaryKeyDeclaration).items():
+            if other is not declaration:
                 raise self._error(
                     f"has another primary key in {name!r}; write {name} = primary_key for a second name of its own, or "
                     f"{name} = Index(…) for other fields."
@@ -465,7 +463,7 @@ class _Keys:
 
     def indexes(self, cls: type[object]) -> dict[str, IndexSchema]:
         indexes: dict[str, IndexSchema] = {}
-        for name, declaration in _declarations(cls, IndexDeclaration):
+        for name, declaration in members_of(cls, IndexDeclaration).items():
             self._check_name(name)
             if declaration.id not in INDEX_IDS:
                 raise self._error(
@@ -481,7 +479,7 @@ class _Keys:
 
     def constraints(self, cls: type[object]) -> dict[str, UniqueConstraintSchema]:
         constraints: dict[str, UniqueConstraintSchema] = {}
-        for name, declaration in _declarations(cls, ConstraintDeclaration):
+        for name, declaration in members_of(cls, ConstraintDeclaration).items():
             self._check_name(name)
             identifier = str(declaration.id).lstrip("_")
             if identifier not in CONSTRAINT_IDS:
@@ -533,9 +531,9 @@ class _Keys:
         return ConfigurationError(f"{self._model} {fault}", model=self._model)
 
 
-def _declarations(cls: type[object], kind: type[object]) -> list[tuple[str, Any]]:
-    """The declarations of a kind in a class and its bases. A name in a subclass replaces that of its base."""
-    declarations: dict[str, Any] = {}
+def members_of(cls: type[object], kind: type[T]) -> dict[str, T]:
+    """The members of a kind in a class and its bases, by name. What a subclass binds replaces that of its base."""
+    members: dict[str, object] = {}
     for base in reversed(cls.__mro__):
-        declarations.update((name, value) for name, value in vars(base).items() if isinstance(value, kind))
-    return list(declarations.items())
+        members.update(vars(base))
+    return {name: member for name, member in members.items() if isinstance(member, kind)}

@@ -636,6 +636,30 @@ def test_fields_keys_and_options_are_inherited() -> None:
         order.keys.from_key(None, {"item_id": 5})
 
 
+def test_what_a_subclass_binds_replaces_a_key_of_its_base() -> None:
+    """None takes an index or a constraint away, as it does with any other attribute in Python."""
+
+    class Base(Model):
+        item_id: str
+        status: str = "new"
+        code: str = ""
+        primary_key = PrimaryKey("item_id")
+        by_status = Index("status", id="gsi1")
+        unique_code = UniqueConstraint("code", id="uc1")
+
+    class Order(Base, prefix="o"):
+        by_status = None
+        unique_code = None
+        by_code = Index("code", id="gsi1")
+
+    schema = schema_of(Order)
+    assert [shape.id for shape in schema.indexes.values()] == ["gsi1"]
+    assert list(schema.indexes) == ["by_code"]
+    assert schema.constraints == {}
+    assert not hasattr(Order, "query_by_status")
+    assert not hasattr(Order, "find_by_code")
+
+
 def test_the_nearest_of_several_bases_declares_a_field() -> None:
     """Python's order of bases holds for fields too, also where two bases have one base in common."""
 
