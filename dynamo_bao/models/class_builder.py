@@ -9,7 +9,13 @@ from typing import Any, Generic, Unpack
 
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
-from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
+from dynamo_bao.mapping.declarations import (
+    ConstraintDeclaration,
+    HasManyDeclaration,
+    IndexDeclaration,
+    PrimaryKeyDeclaration,
+    RelatedDeclaration,
+)
 from dynamo_bao.mapping.definition import (
     FieldDeclaration,
     ModelOptions,
@@ -17,6 +23,7 @@ from dynamo_bao.mapping.definition import (
     compile_schema,
     declared_fields,
     has_fields,
+    members_of,
 )
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
@@ -66,6 +73,8 @@ def build_model_class(
     _check_relation_names(cls, declarations, reserved)
     _make_attrs(cls, declarations)
     if cls.__bao_options__.prefix is not None:
+        _add_generated_members(cls)
+        cls.fields = LateFieldPaths()
         # A class that names types which are not defined yet is compiled at its first use.
         with suppress(UnresolvedAnnotation):
             _compile(cls)
@@ -173,26 +182,43 @@ def _compile(model: Any) -> Schema:
     )
     model.__bao_lazy_class__ = make_lazy_class(model, schema.lazy_names)
     model.fields = FieldPaths(schema)
-    for name, value in _generated_members(schema).items():
-        if not hasattr(model, name):
-            setattr(model, name, value)
     model.__bao_schema__ = schema  # last: a thread that sees it finds the rest too
     return schema
 
 
-def _generated_members(schema: Schema) -> dict[str, object]:
-    """The members that the library generates for a model: ``query_by_status``, ``find_by_email``, ``user``."""
-    names: dict[str, Any] = {f"query_{index}": _index_query(index) for index in schema.indexes}
-    if schema.primary.name != "primary_key":
-        names[f"query_{schema.primary.name}"] = _index_query(schema.primary.name)
-    for constraint in schema.constraints.values():
-        names[f"find_by_{constraint.field.name}"] = _unique_find(constraint.name)
-    for field in schema.fields.values():
-        relation = relation_name(field.name) if isinstance(field, RelatedField) else None
-        if relation is not None and relation not in schema.fields:
-            names[relation] = Related[Any](field.name)
-            names[f"get_{relation}"] = _related_getter(field.name)
-    return names
+class LateFieldPaths:
+    """``Model.fields`` of a class that is not compiled yet. It compiles the class, which gets its own then."""
+
+    def __get__(self, instance: object, owner: type[Instance]) -> FieldPaths:
+        model: Any = owner.__bao_model__
+        if model.__bao_options__.prefix is None:
+            raise AttributeError(
+                f"{model.__name__} has no prefix: it is a base for models, which has no fields of its own."
+            )
+        schema_of(model)
+        paths: FieldPaths = model.fields
+        return paths
+
+
+def _add_generated_members(model: type[Instance]) -> None:
+    """Adds the members that the library generates for a model: ``query_by_status``, ``find_by_email``, ``user``."""
+    names: dict[str, Any] = {
+        f"query_{index}": _index_query(index) for index in members_of(model, IndexDeclaration)
+    }
+    for name, primary_key in members_of(model, PrimaryKeyDeclaration).items():
+        if name != "primary_key":
+            names[f"query_{name}"] = _index_query(primary_key.name or name)
+    for name, constraint in members_of(model, ConstraintDeclaration).items():
+        names[f"find_by_{constraint.field}"] = _unique_find(name)
+    fields = _all_declarations(model)
+    for name, declaration in fields.items():
+        relation = relation_name(name) if isinstance(declaration.value, RelatedField) else None
+        if relation is not None and relation not in fields:
+            names[relation] = Related[Any](name)
+            names[f"get_{relation}"] = _related_getter(name)
+    for name, value in names.items():
+        if not hasattr(model, name):
+            setattr(model, name, value)
 
 
 def _index_query(index: str) -> object:

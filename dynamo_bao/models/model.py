@@ -26,7 +26,13 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValues
 from dynamo_bao.models.answers import answer, field_values, json_answer, json_answer_text
 from dynamo_bao.models.assignment import assign, deletion_error
-from dynamo_bao.models.class_builder import UNCHECKED, Checks, build_model_class, schema_of
+from dynamo_bao.models.class_builder import (
+    UNCHECKED,
+    Checks,
+    LateFieldPaths,
+    build_model_class,
+    schema_of,
+)
 from dynamo_bao.models.constructor import constructor_of
 from dynamo_bao.models.descriptors import Create, Delete
 from dynamo_bao.models.late import write_side
@@ -118,7 +124,7 @@ class Model(ModelOperations):
     __bao_plugins__: ClassVar[tuple[Any, ...]] = ()
     __bao_checks__: ClassVar[Checks] = UNCHECKED
 
-    fields: ClassVar[FieldPaths]
+    fields: ClassVar[FieldPaths] = LateFieldPaths()  # type: ignore[assignment]  # what it gives is a FieldPaths
     """The model's fields for expressions: ``User.fields.age >= 25``."""
 
     create: ClassVar[Create] = Create()

@@ -833,7 +833,7 @@ def test_a_type_whose_name_begins_like_class_variables_is_a_type(module: Any) ->
 
 LATER = """
 from __future__ import annotations
-from dynamo_bao import EnumField, Model, PrimaryKey
+from dynamo_bao import EnumField, Index, Model, PrimaryKey, RelatedField, UniqueConstraint
 import enum
 
 class Parcel(Model, prefix="zzp"):
@@ -950,6 +950,31 @@ def test_a_base_is_told_of_each_model_once(module: Any) -> None:
     exec(SIZE, vars(module))
     assert module.Late(item_id="a", size="s").size is module.Size.SMALL
     assert module.models == [("order", module.Order), ("late", module.Late)]
+
+
+def test_what_a_model_gets_is_there_before_later_types(module: Any) -> None:
+    """Its field paths are those of the model, not of its base; a query or a find of a value is a first use."""
+    exec(LATER, vars(module))
+    exec(
+        """
+class Box(Parcel, prefix="zzb"):
+    code: str = ""
+    sender_id: str | None = RelatedField("Box", default=None)
+    contents = primary_key = PrimaryKey("parcel_id", "code")
+    by_size = Index("size", id="gsi1")
+    unique_code = UniqueConstraint("code", id="uc1")
+""",
+        vars(module),
+    )
+    box = module.Box
+    with pytest.raises(ConfigurationError, match="Box is not connected to a table yet"):
+        box.query_by_size("s")
+    with pytest.raises(ConfigurationError, match=r"(Parcel|Box)\.(size|declared).*Size"):
+        box.fields.size
+    exec(SIZE, vars(module))
+    assert str(box.fields.code) == "<FieldPath code>"
+    assert {"query_by_size", "query_contents", "find_by_code", "sender", "get_sender"} <= {*vars(box)}
+    assert not hasattr(Model, "fields")
 
 
 def test_a_reference_that_is_never_defined_is_a_definition_error_at_first_use(module: Any) -> None:
