@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import ValidationError
@@ -452,7 +452,7 @@ class Model(ModelOperations):
 
     # --- special methods: only the truth value of a pending instance needs I/O ----------------------
 
-    def __setattr__(self, name: str, value: object) -> None:
+    def _assign(self, name: str, value: object) -> None:
         try:
             is_held = self.__bao_checks__[name](value)
             values = instance_dict(self)
@@ -465,6 +465,9 @@ class Model(ModelOperations):
         if session is not None:
             session._instances.pin(self)
         values[name] = value
+
+    if not TYPE_CHECKING:  # a checker that sees it accepts every name
+        __setattr__ = _assign
 
     def __delattr__(self, name: str) -> None:
         schema = schema_of(type(self))

@@ -32,6 +32,8 @@ for child in ada.posts:
 ada.posts.where(limits=3)  # wrong, but not for ty
 ada.posts.where({}, limit="3")  # wrong
 ada.post  # wrong
+ada.nmae = "Grace"  # wrong
+ada.name = 3  # wrong
 User(name="Ada", email="x", posts=[])  # wrong
 StringField(max_lenth=80)  # wrong, but not for ty
 StringField(max_length="80")  # wrong, but not for ty
