@@ -70,6 +70,7 @@ def build_model_class(
     cls.__bao_model__ = cls
     cls.__bao_checks__ = UNCHECKED
     declarations = cls.__bao_declared__ = declared_fields(cls, reserved, frame)
+    _check_inherited_fields(cls, declarations)
     _check_relation_names(cls, declarations, reserved)
     _make_attrs(cls, declarations)
     if cls.__bao_options__.prefix is not None:
@@ -106,6 +107,19 @@ def _all_declarations(cls: type[Instance]) -> dict[str, FieldDeclaration]:
     for base in reversed(cls.__mro__):
         declarations.update(base.__dict__.get("__bao_declared__", {}))
     return declarations
+
+
+def _check_inherited_fields(cls: type[Instance], declarations: Mapping[str, FieldDeclaration]) -> None:
+    """Raises `ConfigurationError` if a class binds the name of an inherited field to what its instances never show."""
+    fields = _all_declarations(cls)
+    for name, value in vars(cls).items():
+        if name in fields and name not in declarations and not hasattr(value, "__set__"):
+            raise ConfigurationError(
+                f"{cls.__name__}.{name}: the name is that of an inherited field, so that instances have the field's "
+                f"value. Annotate it for a field with another default, {name}: … = …, or choose another name.",
+                model=cls.__name__,
+                field=name,
+            )
 
 
 def _check_relation_names(

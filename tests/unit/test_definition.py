@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import gc
 import sys
 import textwrap
@@ -634,6 +635,26 @@ def test_fields_keys_and_options_are_inherited() -> None:
     assert {shape.id for shape in invoice.indexes.values()} == {"gsi2"}
     with pytest.raises(ValidationError):
         order.keys.from_key(None, {"item_id": 5})
+
+
+@pytest.mark.parametrize(
+    "value", ["closed", None, lambda order: "closed", functools.cached_property(lambda order: "closed")]
+)
+def test_a_field_is_not_replaced_by_what_is_no_field(value: Any) -> None:
+    """A new default without an annotation changes no field in Python's data classes. Here it is refused, as it would be
+    without effect. A property is one that instances show."""
+
+    class Base(Model):
+        item_id: str
+        status: str = "new"
+        primary_key = PrimaryKey("item_id")
+
+    with pytest.raises(ConfigurationError, match=r"Closed\.status: .*inherited field.*status: … = …"):
+        type("Closed", (Base,), {"status": value}, prefix="c")
+    fixed = type("Fixed", (Base,), {"status": property(lambda order: "fixed")}, prefix="f")
+    assert fixed(item_id="a").status == "fixed"
+    declared = type("Declared", (Base,), {"status": StringField(default="closed")}, prefix="d")
+    assert declared(item_id="a").status == "closed"
 
 
 def test_what_a_subclass_binds_replaces_a_key_of_its_base() -> None:
