@@ -200,6 +200,20 @@ def _compile(model: Any) -> Schema:
     return schema
 
 
+def check_undecorated(model: type[Instance]) -> None:
+    """Raises `ConfigurationError` if ``@dataclass`` or ``@attrs.define`` replaced the constructor of a model."""
+    for base in model.__mro__:
+        constructor = getattr(vars(base).get("__init__"), "__code__", None)
+        is_of_attrs = constructor is not None and constructor.co_filename.startswith("<attrs generated")
+        if is_of_attrs or "__dataclass_fields__" in vars(base):
+            decorator = "@attrs.define" if is_of_attrs else "@dataclass"
+            raise ConfigurationError(
+                f"{base.__name__} has the decorator {decorator}, which replaced its constructor; leave it out. A model "
+                f"is an attrs class without it.",
+                model=model.__name__,
+            )
+
+
 class LateFieldPaths:
     """``Model.fields`` of a class that is not compiled yet. It compiles the class, which gets its own then."""
 

@@ -22,7 +22,7 @@ from dynamo_bao.dynamodb.transport.messages import MAX_THROTTLED_CALLS, Transpor
 from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning, suggestion
 from dynamo_bao.fields.datetimes import NAIVE_WAYS, set_naive_datetimes
 from dynamo_bao.fields.relation import RelatedField
-from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.models.class_builder import check_undecorated, schema_of
 from dynamo_bao.models.late import table_admin
 from dynamo_bao.models.manager_options import (
     checked_numbers,
@@ -222,6 +222,7 @@ class Manager:
         return repository
 
     def _add(self, model: type[M]) -> Repository[M]:
+        check_undecorated(model)
         schema = schema_of(model)
         for earlier_model in list(self._repositories):
             if earlier_model is not model and (

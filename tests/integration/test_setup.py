@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import subprocess
@@ -13,6 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import attrs
 import boto3
 import pytest
 from moto import mock_aws
@@ -327,6 +329,29 @@ def test_a_transport_without_a_client_says_so(embedded: Manager) -> None:
         pytest.raises(ConfigurationError, match="not one over a boto3 client"),
     ):
         _ = manager.client
+
+
+@pytest.mark.parametrize(
+    ("decorator", "name"),
+    [
+        (dataclasses.dataclass, "@dataclass"),
+        (dataclasses.dataclass(slots=True), "@dataclass"),
+        (attrs.define, "@attrs.define"),
+        (attrs.define(slots=False), "@attrs.define"),
+        (attrs.frozen, "@attrs.define"),
+    ],
+)
+def test_a_decorated_model_is_refused(decorator: Any, name: str) -> None:
+    """The decorator takes the constructor away, though a model needs none to be an attrs class."""
+
+    @decorator
+    class Decorated(Model, prefix="de"):
+        key: str
+        size: int = 3
+        primary_key = PrimaryKey("key")
+
+    with pytest.raises(ConfigurationError, match=rf"Decorated has the decorator {name}.*leave it out"):
+        init_models(models=[Decorated], embedded=True)
 
 
 def test_models_defined_later_belong_to_an_open_manager(no_models: None) -> None:
