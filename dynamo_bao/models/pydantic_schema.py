@@ -48,14 +48,12 @@ def model_schema(model: type[Instance]) -> CoreSchema:
     """
     schema = schema_of(model)
     shapes = Shapes()
-    validate: Any = partial(_validated, model, schema)
-    validate.__name__ = model.__name__  # in the places of errors, where the model is one of several types
     own_schema = core_schema.no_info_wrap_validator_function(
-        validate,
+        _named(schema.name, partial(_validated, model, schema)),
         _body_schema(schema, shapes),
         ref=f"{model.__module__}.{model.__qualname__}:{id(model)}",
         serialization=core_schema.wrap_serializer_function_ser_schema(
-            partial(_serialised, model), info_arg=True, schema=_answer_schema(schema)
+            _named(schema.name, partial(_serialised, model)), info_arg=True, schema=_answer_schema(schema)
         ),
     )
     notes = title_and_doc(model.__name__, model)
@@ -74,6 +72,12 @@ def serializer_of(model: type[Instance]) -> Any:
         serializer = TypeAdapter(model).serializer
         setattr(model, _SERIALIZER, serializer)
     return serializer
+
+
+def _named(name: str, function: Any) -> Any:
+    """A function with a name. pydantic shows it in its errors, and in the places of errors of a union."""
+    function.__name__ = name
+    return function
 
 
 # --- answers ----------------------------------------------------------------------------------------------
@@ -155,7 +159,7 @@ def _body_schema(schema: Schema, shapes: Shapes) -> CoreSchema:
     needed = _needed_names(schema)
     members = {}
     for name, field in schema.fields.items():
-        read: Any = _ignored if field.is_read_only else partial(_accepted, field)
+        read: Any = _ignored if field.is_read_only else _named(name, partial(_accepted, field))
         member = core_schema.no_info_wrap_validator_function(read, shapes.of_member(field))
         members[name] = core_schema.typed_dict_field(member, required=name in needed)
     return core_schema.typed_dict_schema(members, extra_behavior="forbid")

@@ -327,6 +327,25 @@ def test_a_model_among_other_types_is_named_in_the_places_of_errors() -> None:
         TypeAdapter(Org | None).validate_python(body)
 
 
+def test_errors_show_the_model_and_nothing_of_the_library() -> None:
+    """As the title of an error, and as a place in a union of models, which FastAPI sends to clients."""
+    for both in (ADAPTER, TypeAdapter(Shelf | User)):
+        with pytest.raises(ValidationError) as caught:
+            both.validate_python({"nme": "x"})
+        assert caught.value.title in (
+            "function-wrap[Shelf()]",
+            "union[function-wrap[Shelf()],function-wrap[User()]]",
+        )
+        places = {place for error in caught.value.errors() for place in error["loc"]}
+        assert places <= {
+            "function-wrap[Shelf()]",
+            "function-wrap[User()]",
+            *Shelf.fields.__dir__(),
+            "nme",
+            "email",
+        }
+
+
 def test_required_fields_are_named() -> None:
     """As pydantic names them."""
     assert errors(ADAPTER, {}) == [(("name",), "missing", "Field required")]
