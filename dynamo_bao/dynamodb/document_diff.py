@@ -191,7 +191,7 @@ def restored(
     shape: Shape = MERGED,
 ) -> AttributeValue:
     """A value with its unchanged parts as they were stored: in their stored form, with unknown members, and without
-    members that decoding added."""
+    members that decoding added. Only a value that changes as a whole has these."""
     if before is None or loaded is None:
         return after
     if same_stored(after, before):
@@ -204,7 +204,7 @@ def restored(
         members = {
             name: restored(value, decoded.get(name), stored.get(name), shape.member(name))
             for name, value in after["M"].items()
-            if name in stored or not same_stored(value, decoded.get(name))
+            if shape.whole or name in stored or not same_stored(value, decoded.get(name))
         }
         unknown = {
             name: value for name, value in stored.items() if name not in decoded and name not in members
