@@ -90,6 +90,17 @@ class Connection:
         """
         return named_models(self.model_sources, self.settings())
 
+    def models_if_named(self) -> list[type[Model]]:
+        """The models; empty if neither the options nor the settings say where they are.
+
+        Raises:
+            Failure: if they cannot be imported, or are not where the settings say.
+        """
+        models = self.models()
+        if not models and self.settings().get("paths", "models_dir") is not None:
+            raise Failure(self.missing_models())
+        return models
+
     def missing_models(self) -> str:
         """Why `models` is empty, and what to do."""
         settings = self.settings()

@@ -235,7 +235,9 @@ def test_models_that_cannot_be_had_are_told(bao: Project, source: str, told: str
         assert f"{bao.folder / source}, line {2 if source == 'fails.py' else 1})" in result.stderr
 
 
-@pytest.mark.parametrize("command", [["models"], ["count", "Customer"]])
+@pytest.mark.parametrize(
+    "command", [["models"], ["count", "Customer"], ["doctor"], ["update-table", "shop"]], ids=lambda it: it[0]
+)
 def test_a_folder_of_models_without_modules_is_told(bao: Project, command: list[str]) -> None:
     """Also a file in the place of the folder: the settings do name models, and there are none."""
     bao.write("dynamo_bao.toml", '[db]\ntable_name = "shop"\n[paths]\nmodels_dir = "modles"\n')
