@@ -15,6 +15,7 @@ from dynamo_bao.errors import (
     UniqueConstraintError,
     UnknownFieldError,
     ValidationError,
+    message_of,
     suggestion,
 )
 from dynamo_bao.fields.numeric import CounterField
@@ -356,12 +357,22 @@ class RepositoryWrites(Generic[M]):
     def _changes_for(
         self, session: Session, entries: Iterable[PendingWrite]
     ) -> list[write_side.Change | None]:
-        """The changes of pending writes at the commit, after the hooks before them; None if nothing changed."""
+        """The changes of pending writes at the commit, after the hooks before them; None if nothing changed.
+
+        Raises:
+            ItemNotFoundError: if the item of an entry is known to be gone.
+        """
         hooked, scope = has_hooks(self._probe), (session, current_transaction())
         changes: list[write_side.Change | None] = []
         for tenant, group in groupby(entries, attrgetter("tenant")):
             with tenant_block(tenant):
-                changes += [self._change_for(entry, hooked, scope) for entry in group]
+                for entry in group:
+                    try:
+                        changes.append(self._change_for(entry, hooked, scope))
+                    except ItemNotFoundError as error:
+                        if state_of(entry.instance).status not in (Status.MISSING, Status.DELETED):
+                            raise  # it comes from one of the application's hooks
+                        raise _gone_at_commit(error) from error.__cause__
         return changes
 
     def _change_for(
@@ -396,3 +407,12 @@ class RepositoryWrites(Generic[M]):
         repository: Any = self
         mapper: ModelMapper = repository
         return mapper
+
+
+def _gone_at_commit(error: ItemNotFoundError) -> ItemNotFoundError:
+    """The error of a commit for an object whose item is gone, with the way out."""
+    return ItemNotFoundError(
+        f"{message_of(error)} The commit wrote nothing. session.expunge(…) takes the object out of it.",
+        model=error.model,
+        key=error.key,
+    )

@@ -549,6 +549,31 @@ def _titles(asked: dict[str, Any]) -> set[str]:
     return {member["PutRequest"]["Item"]["title"]["S"] for members in asked.values() for member in members}
 
 
+@pytest.mark.parametrize("by_us", [False, True], ids=["by another program", "by the context"])
+def test_an_object_that_is_gone_can_be_taken_out_of_the_next_commit(manager: Manager, by_us: bool) -> None:
+    """The error of the next commit names it, and says how. The other objects are then written."""
+    orgs = [Org.create(org_id=key, name="old") for key in "ab"]
+    with run_with_batch_context() as session:
+        gone, other = (Org.find(org.org_id) for org in orgs)
+        gone.name = other.name = "new"
+        session.add(gone)
+        if by_us:
+            Org.delete(gone.org_id)
+        else:
+            key = {"_pk": {"S": "o#a"}, "_sk": {"S": "o"}}
+            manager.client.delete_item(TableName=manager.table_name, Key=key)
+            with pytest.raises(CommitError):
+                session.commit()
+        session.add(other)
+        with pytest.raises(
+            ItemNotFoundError, match=r"Org 'a' .* The commit wrote nothing\. session\.expunge"
+        ):
+            session.commit()
+        session.expunge(gone)
+        session.commit()
+    assert not Org.find("a").exists() and Org.find("b").name == "new"
+
+
 def test_an_unreadable_reply_is_unknown_and_can_be_committed_again(table_name: str) -> None:
     """Nobody knows whether it was written; the objects stay in the session."""
     transport = FaultInjectingTransport(embedded_transport().wire, operations={"BatchWriteItem"})
