@@ -90,28 +90,6 @@ class Connection:
         """
         return named_models(self.model_sources, self.settings())
 
-    def models_if_named(self) -> list[type[Model]]:
-        """The models; empty if neither the options nor the settings say where they are.
-
-        Raises:
-            Failure: if they cannot be imported, or are not where the settings say.
-        """
-        models = self.models()
-        if not models and self.settings().get("paths", "models_dir") is not None:
-            raise Failure(self.missing_models())
-        return models
-
-    def missing_models(self) -> str:
-        """Why `models` is empty, and what to do."""
-        settings = self.settings()
-        folder = settings.get("paths", "models_dir")
-        if folder is None:
-            return NO_MODELS
-        return (
-            f"{settings.source('paths', 'models_dir')} is {str(folder)!r}, where no Python module is; "
-            f"correct it, write the models there, or give --models."
-        )
-
     @contextmanager
     def open(
         self, *, needs_models: bool = True, with_models: bool = True, **options: object
@@ -132,7 +110,7 @@ class Connection:
         """
         models = self.models() if with_models else []
         if needs_models and with_models and not models:
-            raise Failure(self.missing_models())
+            raise Failure(NO_MODELS)
         tenant = nullcontext() if self.tenant is None else TenantContext.run_with_tenant(self.tenant)
         with self._manager(models, options) as manager, tenant:
             yield manager

@@ -76,7 +76,7 @@ def doctor(
     if fix:
         connection.confirm_default_table(terminal)
     report = _Report(Findings(terminal.json))
-    models = connection.models_if_named()
+    models = connection.models()
     has_unique_prefixes = report.check(
         prefix_findings(models), f"{_number(len(models), 'model')}, each with a prefix of its own."
     )

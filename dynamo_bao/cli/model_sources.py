@@ -39,12 +39,23 @@ def named_models(names: Sequence[str], settings: Settings) -> list[type[Model]]:
 
 
 def _configured(settings: Settings) -> list[str]:
-    """The folder of Python models if it has modules, else the YAML definitions."""
+    """The folder of Python models if it has modules, else the YAML definitions.
+
+    Raises:
+        Failure: if there are no definitions, and the settings name a folder without modules.
+    """
     folder = settings.get("paths", "models_dir")
     if folder is not None and any(Path(folder).glob("*.py")):
         return [str(folder)]
     definitions = settings.get("paths", "models_definition_path")
-    return [] if definitions is None else [str(definitions)]
+    if definitions is not None:
+        return [str(definitions)]
+    if folder is None:
+        return []
+    raise Failure(
+        f"{settings.source('paths', 'models_dir')} is {str(folder)!r}, where no Python module is; correct it, write "
+        f"the models there, or give --models."
+    )
 
 
 def _models_of(name: str, fields: str | None) -> list[type[Model]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dynamo_bao.cli.connection import Connection, complete_models, connection_options
+from dynamo_bao.cli.connection import NO_MODELS, Connection, complete_models, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, terminal_options
 from dynamo_bao.cli.diagrams import Outline, as_mermaid, as_svg, as_text, outline_of
 from dynamo_bao.cli.diagrams.outline import ModelOutline
@@ -58,7 +58,7 @@ def models(
 def _models_named(connection: Connection, names: tuple[str, ...]) -> list[type]:
     models_by_name = {model.__bao_name__: model for model in connection.models()}
     if not models_by_name:
-        raise Failure(connection.missing_models())
+        raise Failure(NO_MODELS)
     for name in names:
         if name not in models_by_name:
             raise Failure(f"There is no model {name!r}.{suggestion(name, models_by_name)}")

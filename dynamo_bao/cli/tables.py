@@ -91,7 +91,6 @@ def update(
     """
     connection = connection.for_table(name)
     connection.confirm_default_table(terminal)
-    connection.models_if_named()
     with connection.open(needs_models=False) as manager:
         unknown = not manager.models and not search
         update = _update(manager, search or manager._needs_search_index(), terminal)

@@ -236,7 +236,9 @@ def test_models_that_cannot_be_had_are_told(bao: Project, source: str, told: str
 
 
 @pytest.mark.parametrize(
-    "command", [["models"], ["count", "Customer"], ["doctor"], ["update-table", "shop"]], ids=lambda it: it[0]
+    "command",
+    [["models"], ["count", "Customer"], ["doctor"], ["create-table", "shop"], ["update-table", "shop"]],
+    ids=lambda it: it[0],
 )
 def test_a_folder_of_models_without_modules_is_told(bao: Project, command: list[str]) -> None:
     """Also a file in the place of the folder: the settings do name models, and there are none."""
