@@ -32,6 +32,7 @@ from dynamo_bao import (
     NestedField,
     NumberSetField,
     PrimaryKey,
+    Session,
     SetField,
     StringField,
     StringSetField,
@@ -192,6 +193,18 @@ def raw(manager: Manager, model: Any) -> dict[str, Any]:
     return item
 
 
+def write(session: Session, loaded: Model, way: str) -> None:
+    """Writes a changed object in one of the ways: save, commit, atomic or transaction."""
+    if way == "save":
+        loaded.save()
+    elif way == "transaction":
+        with transaction():
+            loaded.save()
+    else:
+        session.add(loaded)
+        session.commit(atomic=way == "atomic")
+
+
 def names_sent(body: dict[str, Any]) -> set[str]:
     return set(body["ExpressionAttributeNames"].values())
 
@@ -255,14 +268,7 @@ def test_no_way_of_writing_sends_it(table: Manager, seen: Wire, way: str) -> Non
             loaded = Versioned.find("k")
             loaded.visits += 1
             loaded.other = f"by {name}"
-            if way == "save":
-                loaded.save()
-            elif way == "transaction":
-                with transaction():
-                    loaded.save()
-            else:
-                session.add(loaded)
-                session.commit(atomic=way == "atomic")
+            write(session, loaded, way)
         after = raw(table, Versioned)
         assert after.pop("other") == {"S": f"by {name}"}
         assert after.pop("visits") == {"N": "1"}
@@ -396,14 +402,7 @@ def test_a_member_that_is_written_otherwise_can_be_removed(table: Manager, way: 
     with run_with_batch_context() as session:
         loaded = OfSets.find("k")
         loaded.idents.discard(uuid.UUID(LOUD))
-        if way == "save":
-            loaded.save()
-        elif way == "transaction":
-            with transaction():
-                loaded.save()
-        else:
-            session.add(loaded)
-            session.commit()
+        write(session, loaded, way)
     assert raw(table, OfSets)["idents"] == {"SS": [QUIET]}
     assert loaded.idents == {uuid.UUID(QUIET)}
 
