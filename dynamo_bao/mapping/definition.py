@@ -157,8 +157,7 @@ def argument_names(kind: type[Field]) -> tuple[str, ...]:
 def _own_annotations(cls: type[object]) -> dict[str, Any]:
     """The annotations in the body of a class. Built-in classes have none.
 
-    Python evaluates them now, since version 3.14. One that names something that is not defined yet is returned as a
-    string, as if it stood in quotes.
+    If one names something that is not defined yet, as Python allows since version 3.14, all of them are strings.
     """
     try:
         return dict(getattr(cls, "__annotations__", {}))
@@ -167,18 +166,8 @@ def _own_annotations(cls: type[object]) -> dict[str, Any]:
             # Imported here: it is new in Python 3.14, and few models need it.
             from annotationlib import Format, get_annotations
 
-            texts = get_annotations(cls, format=Format.STRING)
-            annotations = get_annotations(cls, format=Format.FORWARDREF)
-            return {
-                name: texts[name] if _has_open_name(annotation) else annotation
-                for name, annotation in annotations.items()
-            }
+            return get_annotations(cls, format=Format.STRING)
         raise
-
-
-def _has_open_name(annotation: object) -> bool:
-    """Whether an annotation names something that is not defined yet."""
-    return isinstance(annotation, typing.ForwardRef) or any(map(_has_open_name, typing.get_args(annotation)))
 
 
 def _names_of_module(cls: type[object]) -> dict[str, Any]:
