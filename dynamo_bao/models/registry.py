@@ -165,9 +165,7 @@ def preferred(name: str, candidates: list[type[Instance]], owner: type[Instance]
     matches = [model for model in candidates if model.__bao_name__ == name]
     matches = matches or [model for model in candidates if model.__name__ == name]
     matches = [model for model in matches if model.__module__ == owner.__module__] or matches
-    return (
-        matches if len(matches) < 2 else list({_definition_site(model): model for model in matches}.values())
-    )
+    return list({_definition_site(model): model for model in matches}.values())
 
 
 def choose(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> type[Instance]:
