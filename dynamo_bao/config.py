@@ -128,7 +128,7 @@ class Settings:
             folder: the folder that relative paths among them start from; by default the working folder.
 
         Raises:
-            ConfigurationError: for an unknown section or name, or a value that must be a text and is none.
+            ConfigurationError: for an unknown section or name, and for a value of a wrong type where a text is needed.
         """
         reject_unknown(sections, SECTIONS, f"section in {source}")
         merged = dict(self.values)
@@ -239,7 +239,7 @@ def _read(path: Path) -> Mapping[str, object]:
 
 
 def _tools(parsed: Mapping[str, Any]) -> Mapping[str, object]:
-    """The table ``[tool]`` of a project's file. Empty if there is none, or something else has that name."""
+    """The table ``[tool]`` of a project's file. It is empty if the file has no such table."""
     tools = parsed.get("tool")
     return tools if isinstance(tools, Mapping) else {}
 

@@ -232,9 +232,12 @@ def _restored_list(
 
 
 def _matching_positions(after: list[AttributeValue], before: list[AttributeValue]) -> list[int | None]:
-    """For each element of a list the position of an equal one in another list; None if there is none left.
+    """Matches each element of a list with an equal element of the list before.
 
-    An equal element at the same position comes first.
+    An equal element at the same position is taken first. No element of the list before is taken twice.
+
+    Returns:
+        For each element of `after` its position in `before`; None without a match.
     """
     positions: dict[object, list[int]] = {}
     for position in reversed(range(len(before))):

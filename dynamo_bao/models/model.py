@@ -101,7 +101,7 @@ class Model(ModelOperations):
         name: the model's stored name. The default is the name of the class.
         iterable: True adds the keys that `iterate_all` needs.
         iteration_buckets: how many partitions these keys are spread over.
-        searchable: the names of the fields whose texts `search_all` looks at, or a `Search`. The default is none.
+        searchable: the fields that `search_all` searches: a list of their names, or a `Search`. By default it has none.
         key_format: ``"native"``, or ``"dynamo-bao"`` for tables shared with the JavaScript library.
         attribute_style: ``"camel"`` stores ``user_id`` as ``userId``.
         table_type: ``"mapping"`` for a model whose items connect two other models.

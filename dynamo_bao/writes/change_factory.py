@@ -365,14 +365,14 @@ def _difference(instance: Instance, field: Field, value: Any, loaded: LoadedSnap
         return CounterDelta(value - (value_before(field, loaded) or 0))
     if isinstance(field, SetField) and not (handed.blind or is_new_set(instance, field.name)):
         if not field.is_native:
-            return _set_of_others(field, value, handed)
+            return _list_set(field, value, handed)
         before = value_before(field, loaded)
         return SetDelta(frozenset(value - before), frozenset(before - value))
     return value
 
 
-def _set_of_others(field: SetField, value: Any, handed: HandedOutValue) -> object:
-    """The change of a set that is not one of DynamoDB's: the whole set, its unchanged members as they are stored."""
+def _list_set(field: SetField, value: Any, handed: HandedOutValue) -> object:
+    """The change of a set that is stored as a list: the whole set, with unchanged members as they are stored."""
     after, stored = form_of(field, value), handed.stored
     if after is None or stored is None:
         return value

@@ -607,8 +607,8 @@ def test_a_signature_that_is_wrong_is_told() -> None:
 @pytest.mark.parametrize(
     "date", ["today", "Tue, 99 Jan 2030 00:00:00 GMT", f"1 Jan 2030 {'9' * 20}:00:00 GMT"]
 )
-def test_a_date_that_is_none_corrects_no_clock(date: str) -> None:
-    """The refusal is told as it came."""
+def test_an_unreadable_date_header_corrects_no_clock(date: str) -> None:
+    """The request is not sent again, and its error is that of the refused signature."""
     refused = refusal("InvalidSignatureException", "does not match")
     undated = b"\r\n".join(line for line in refused.split(b"\r\n") if not line.startswith(b"Date:"))
     with http_server(always(undated.replace(b"\r\n", f"\r\nDate: {date}\r\n".encode(), 1))) as server:
