@@ -239,28 +239,20 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
                 self.schema.key_names[0],
             )
         related = read_side.relations_of(self, load_related)
-        identities = [self.identify(tenant, key) for key in keys or ()]
+        plain_keys = [key if type(key) is str else self._unwrap_key(key) for key in keys or ()]
+        identities = self.schema.keys.from_keys(tenant, plain_keys)
         if session is not None:
-            instances = self._instances_in(session, identities, tenant, consistent_read)
+            instances = session._instances.lookup_all(self, identities, tenant, consistent_read)
             if related != ():
                 self._load_with(related, instances, session)
             return instances
         with BatchContext() as temporary:
-            instances = self._instances_in(temporary, identities, tenant, consistent_read)
+            instances = temporary._instances.lookup_all(self, identities, tenant, consistent_read)
             self._load_with(related, instances, temporary)
         for instance in instances.values():
             if state_of(instance).status is Status.FAILED:
                 require_present(state_of(instance))
         return instances
-
-    def _instances_in(
-        self, session: Session, identities: Iterable[Identity], tenant: str | None, consistent: bool
-    ) -> dict[str, Any]:
-        """By primary id, the instances of a session for some identities; those that are not cached are pending."""
-        return {
-            identity.primary_id: session._instances.lookup(self, identity, tenant, consistent=consistent)
-            for identity in identities
-        }
 
     def _load_with(
         self, related: tuple[str, ...] | None, instances: Mapping[str, Instance], session: Session

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from dynamo_bao import ItemNotFoundError, LazyLoadError, Manager, run_with_batch_context
-from tests.support.models import Comment, Org, Post, User
+from dynamo_bao import ItemNotFoundError, LazyLoadError, Manager, Model, run_with_batch_context
+from tests.support.models import NOBODY, Comment, Org, Post, User
 from tests.support.wire import Wire
 
 
@@ -196,6 +196,58 @@ def test_batch_find_gives_all_by_canonical_id(users: list[str], wire: Wire) -> N
     assert wire.operations == ["BatchGetItem"]
     assert [user.name for user in User.batch_find(users[:2]).values()] == ["user 0", "user 1"]
     assert wire.operations == ["BatchGetItem"] * 2
+
+
+def _of_texts() -> tuple[type[Model], list[object]]:
+    names = ["a", "b", "c", "d"]
+    for name in names:
+        Org.create(org_id=name, name=name)
+    return Org, [*names, "a", "no such org", "ä"]
+
+
+def _of_ulids() -> tuple[type[Model], list[object]]:
+    ids = [User.create(name=f"user {number}").user_id for number in range(4)]
+    return User, [*ids, ids[0], NOBODY]
+
+
+def _of_two_parts() -> tuple[type[Model], list[object]]:
+    comments = [Comment.create(post_id=NOBODY, number=number, text="well") for number in range(4)]
+    ids = [comment.primary_id for comment in comments]
+    return Comment, [*ids, (NOBODY, 0), {"post_id": NOBODY, "number": 9}]
+
+
+@pytest.mark.parametrize("max_cached", [None, 2])
+@pytest.mark.parametrize("consistent", [False, True], ids=["eventual", "consistent"])
+@pytest.mark.parametrize("stored", [_of_texts, _of_ulids, _of_two_parts])
+def test_batch_find_does_what_finds_in_a_loop_do(
+    embedded: Manager,
+    sent: Wire,
+    stored: Callable[[], tuple[type[Model], list[object]]],
+    consistent: bool,
+    max_cached: int | None,
+) -> None:
+    """Both give the instances that the session has, others for the rest, the same figures, and the same requests."""
+    model, keys = stored()
+
+    def finds() -> dict[str, Model]:
+        found = [model.find(key, consistent_read=consistent) for key in keys]
+        return {instance.primary_id: instance for instance in found}
+
+    def batch_find() -> dict[str, Model]:
+        return model.batch_find(keys, consistent_read=consistent)
+
+    outcomes: list[tuple[object, ...]] = []
+    for find_all in (finds, batch_find):
+        sent.clear()
+        with run_with_batch_context(max_cached=max_cached) as session:
+            loaded, pending = model.find_or_raise(keys[0]), model.find(keys[1], consistent_read=True)
+            found = find_all()
+            assert found[loaded.primary_id] is loaded
+            assert found[pending.primary_id] is pending
+            assert sent.operations == ["BatchGetItem"]
+            values = {key: instance.to_dict() if instance else None for key, instance in found.items()}
+            outcomes.append((list(values.items()), session.stats, sent.sent.copy()))
+    assert outcomes[0] == outcomes[1]
 
 
 def test_batch_find_refuses_a_bad_id_before_registering_any(users: list[str], wire: Wire) -> None:
