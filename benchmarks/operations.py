@@ -53,7 +53,7 @@ def _of_kind(contender: Contender, kind: str) -> dict[str, Callable[[], Any]]:
         "query": lambda: contender.query(kind, team(next(start)), read),
         "put": lambda: contender.put(kind, next(argument)),
         "batch_write": lambda: contender.batch_put(kind, arguments),
-        "lookups": lambda: contender.batch_get(kind, keys, read),
+        "lookups": lambda: contender.lookups(kind, keys, read),
     }
 
 

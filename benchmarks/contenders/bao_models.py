@@ -1,4 +1,4 @@
-"""dynamo_bao: a batch consists of lookups in a batch context."""
+"""dynamo_bao: reads and writes of several items are in a batch context."""
 
 from __future__ import annotations
 
@@ -60,6 +60,12 @@ class Contender(base.Contender):
         return instance
 
     def batch_get(self, kind: str, keys: list[str], read: base.ReadFields) -> list[Any]:
+        with run_with_batch_context():
+            objects = list(self._items[kind].batch_find(keys).values())
+            read(objects)
+        return objects
+
+    def lookups(self, kind: str, keys: list[str], read: base.ReadFields) -> list[Any]:
         with run_with_batch_context():
             objects = [self._items[kind].find(key) for key in keys]
             read(objects)

@@ -35,6 +35,10 @@ class Contender:
         """The objects with these ids, in any order."""
         raise NotImplementedError
 
+    def lookups(self, kind: str, keys: list[str], read: ReadFields) -> list[Any]:
+        """The objects with these ids, each asked for by itself if the library batches such calls."""
+        return self.batch_get(kind, keys, read)
+
     def query(self, kind: str, team: str, read: ReadFields) -> list[Any]:
         """The objects of a team."""
         raise NotImplementedError
