@@ -545,7 +545,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         Raises:
             ValidationError: if the key is empty, or not a key of the model.
         """
-        return self.schema.keys.from_key(tenant, key if type(key) is str else self._unwrap_key(key))
+        return self.schema.keys.from_key(tenant, self._unwrap_key(key))
 
     def _unwrap_key(self, key: object) -> object:
         """The key, or the key values of an instance that is given as a key.
@@ -553,6 +553,8 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         Raises:
             ValidationError: if the key is None or empty.
         """
+        if type(key) is str:  # as most keys are
+            return key
         if isinstance(key, self.model):
             check_tenant(key, self.schema.name)
             return dict(
