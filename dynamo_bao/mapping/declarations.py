@@ -98,5 +98,16 @@ class HasManyDeclaration:
         return f"HasMany[{_model_text(self.target)}]({self.index!r}{through})"
 
 
+def to_many_of(model: type[object]) -> dict[str, HasManyDeclaration]:
+    """The relations of a model to many instances, by name."""
+    members = {name: member for cls in reversed(model.__mro__) for name, member in vars(cls).items()}
+    return {name: member for name, member in members.items() if isinstance(member, HasManyDeclaration)}
+
+
+def member_of(model: type[object], name: str) -> object:
+    """What a model has under a name, without the effect of descriptors; None without it."""
+    return next((vars(cls)[name] for cls in model.__mro__ if name in vars(cls)), None)
+
+
 def _model_text(model: str | type[object] | None) -> str:
     return model.__name__ if isinstance(model, type) else repr(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item, key_texts_of
@@ -11,7 +11,6 @@ from dynamo_bao.dynamodb.keys import (
     Key,
     checked_part,
     join_id,
-    new_namedtuple,
     partition_text,
     sort_text,
     tenant_mark,
@@ -217,17 +216,16 @@ class KeyCodec:
             raise self._bad_key(f"needs {' and '.join(self.names)}, not one {type(key).__name__}", key)
         return self._identity(tenant, self._values_of({self.names[0]: key}))
 
-    def from_keys(self, tenant: str | None, keys: Iterable[object]) -> list[Identity]:
-        """`from_key` for several keys. Single keys of plain text take a faster way."""
-        key_of_text, name = self.of_text[tenant], self.names[0]
-        identities: list[Identity] = []
+    def of_texts(self, tenant: str | None, keys: Sequence[object]) -> list[Key] | None:
+        """The table keys for single keys of plain text. None if a key is another one, which needs `from_key`."""
+        key_of_text = self.of_text[tenant]
+        table_keys: list[Key] = []
         for key in keys:
             table_key = key_of_text(key) if type(key) is str else None
             if table_key is None:
-                identities.append(self.from_key(tenant, key))
-            else:
-                identities.append(new_namedtuple(Identity, (table_key, key, {name: key})))
-        return identities
+                return None
+            table_keys.append(table_key)
+        return table_keys
 
     def _identity_of_text(self, tenant: str | None, text: str) -> Identity:
         if len(self.names) == 1:

@@ -9,12 +9,12 @@ from dynamo_bao.errors import QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.json_forms import JsonForm, json_text
 from dynamo_bao.fields.relation import RelatedField
-from dynamo_bao.mapping.declarations import RelatedDeclaration
+from dynamo_bao.mapping.declarations import RelatedDeclaration, to_many_of
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.late import read_side
 from dynamo_bao.models.registry import repository_for
 from dynamo_bao.models.relationships import load_related, related
-from dynamo_bao.models.repository import Repository, to_many_of
+from dynamo_bao.models.repository import Repository
 from dynamo_bao.runtime.records import frozen
 from dynamo_bao.session.context import current_session
 from dynamo_bao.session.lazy import require_readable

@@ -7,12 +7,11 @@ from typing import Any
 
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
-from dynamo_bao.mapping.declarations import HasManyDeclaration
+from dynamo_bao.mapping.declarations import HasManyDeclaration, to_many_of
 from dynamo_bao.mapping.key_schema import Shape
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.registry import models as all_models, preferred
-from dynamo_bao.models.repository import to_many_of
 from dynamo_bao.session.state import Instance
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, Unpack
 
 from dynamo_bao.dynamodb.table import Database
@@ -15,7 +15,7 @@ from dynamo_bao.errors import (
     suggestion,
 )
 from dynamo_bao.fields.relation import RelatedField
-from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
+from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration, member_of, to_many_of
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import Shape
 from dynamo_bao.mapping.schema import Schema
@@ -239,20 +239,36 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
                 self.schema.key_names[0],
             )
         related = read_side.relations_of(self, load_related)
-        plain_keys = [key if type(key) is str else self._unwrap_key(key) for key in keys or ()]
-        identities = self.schema.keys.from_keys(tenant, plain_keys)
+        look_up = self._batch_lookup(list(keys or ()), tenant, consistent_read)
         if session is not None:
-            instances = session._instances.lookup_all(self, identities, tenant, consistent_read)
+            instances = look_up(session)
             if related != ():
                 self._load_with(related, instances, session)
             return instances
         with BatchContext() as temporary:
-            instances = temporary._instances.lookup_all(self, identities, tenant, consistent_read)
+            instances = look_up(temporary)
             self._load_with(related, instances, temporary)
         for instance in instances.values():
             if state_of(instance).status is Status.FAILED:
                 require_present(state_of(instance))
         return instances
+
+    def _batch_lookup(
+        self, keys: Sequence[Any], tenant: str | None, consistent: bool
+    ) -> Callable[[Session], dict[str, Any]]:
+        """Checks keys, and returns the function that looks them up in a session. It returns the instances by id.
+
+        Raises:
+            ValidationError: if a key is not one of the model.
+        """
+        table_keys = self.schema.keys.of_texts(tenant, keys)
+        if table_keys is not None:
+            return lambda session: session._instances.lookup_texts(self, table_keys, keys, tenant, consistent)
+        identities = [self.identify(tenant, key) for key in keys]
+        return lambda session: {
+            identity.primary_id: session._instances.lookup(self, identity, tenant, consistent)
+            for identity in identities
+        }
 
     def _load_with(
         self, related: tuple[str, ...] | None, instances: Mapping[str, Instance], session: Session
@@ -593,7 +609,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         Raises:
             ConfigurationError: if no relation has this name.
         """
-        member = _member_of(self.model, name)
+        member = member_of(self.model, name)
         if isinstance(member, HasManyDeclaration):
             repository, _, options = self._to_many(member)
             only = options.get("related_only")
@@ -633,7 +649,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
 
     def _announced_items(self, instance: Instance, name: str, session: Session) -> read_side.QueryResult[Any]:
         """The result of a relation to many instances, stored at `instance`, to be loaded explicitly."""
-        relation = _member_of(self.model, name)
+        relation = member_of(self.model, name)
         assert isinstance(relation, HasManyDeclaration)
         repository, shape, options = self._to_many(relation)
         result = read_side.result_of(
@@ -679,14 +695,3 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
 
     def __repr__(self) -> str:
         return f"<Repository of {self.schema.name} in {self.database.table_name}>"
-
-
-def to_many_of(model: type[Instance]) -> dict[str, HasManyDeclaration]:
-    """The relations of a model to many instances, by name."""
-    members = {name: member for cls in reversed(model.__mro__) for name, member in vars(cls).items()}
-    return {name: member for name, member in members.items() if isinstance(member, HasManyDeclaration)}
-
-
-def _member_of(model: type[Instance], name: str) -> object:
-    """What a model has under a name, without the effect of descriptors; None without it."""
-    return next((vars(cls)[name] for cls in model.__mro__ if name in vars(cls)), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dynamo_bao.dynamodb.keys import Key
@@ -106,34 +106,37 @@ class SessionInstances:
         instances[key] = self.lookups.eventual[mapper][key] = instance
         return instance
 
-    def lookup_all(
-        self, mapper: ModelMapper, identities: Collection[Identity], tenant: str | None, consistent: bool
+    def lookup_texts(
+        self,
+        mapper: ModelMapper,
+        keys: Sequence[Key],
+        texts: Sequence[str],
+        tenant: str | None,
+        consistent: bool,
     ) -> dict[str, Any]:
-        """`lookup` for several keys. Returns the instances by primary id."""
+        """`lookup_text` for several keys. Returns the instances by text."""
         identity_map = self._identity
+        entries = zip(keys, texts, strict=True)
         if consistent or not identity_map.is_strong:
-            return {
-                identity.primary_id: self.lookup(mapper, identity, tenant, consistent)
-                for identity in identities
-            }
+            return {text: self.lookup_text(mapper, key, text, tenant, consistent) for key, text in entries}
         instances, pending = identity_map.strong[mapper], self.lookups.eventual[mapper]
-        lazy_class, session = mapper.lazy_class, self._session
-        instances_by_id: dict[str, Instance] = {}
+        lazy_class, session, key_name = mapper.lazy_class, self._session, mapper.schema.single_key_name
+        instances_by_text: dict[str, Instance] = {}
         new_count = 0
-        for key, primary_id, values in identities:
+        for key, text in entries:
             instance = instances.get(key)
             if instance is not None:
                 self._reuse((mapper, key), instance, consistent)
             else:  # the steps of `pending_instance`, inlined for speed
                 instance = allocate_instance(lazy_class)
-                state = new_state(mapper, PENDING, tenant, key, primary_id, session)
-                set_instance_dict(instance, {STATE: state, **values})
+                state = new_state(mapper, PENDING, tenant, key, text, session)
+                set_instance_dict(instance, {STATE: state, key_name: text})
                 instances[key] = pending[key] = instance
                 new_count += 1
-            instances_by_id[primary_id] = instance
-        self._stats.lookups += len(identities)
-        self._stats.cache_hits += len(identities) - new_count
-        return instances_by_id
+            instances_by_text[text] = instance
+        self._stats.lookups += len(keys)
+        self._stats.cache_hits += len(keys) - new_count
+        return instances_by_text
 
     def stored_instance(self, mapper: ModelMapper, identity: Identity, tenant: str | None) -> Instance:
         """The instance of a stored item, for a consistent read that no figure counts.
