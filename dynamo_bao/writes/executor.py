@@ -346,7 +346,9 @@ class WriteExecution:
         Args:
             claim: the field of the constraint, and the value.
         """
-        return UniqueConstraintError(claim[0], claim[1], **self.subject.names)
+        error = UniqueConstraintError(claim[0], claim[1], **self.subject.names)
+        error.operation = self.operation
+        return error
 
     def _read(self, deadline: float, key: Key | None = None, *, doubted: bool = False) -> Item | None:
         """A stored item (the subject's own by default), read consistently.

@@ -453,10 +453,15 @@ def test_unique_values_are_guarded(manager: Manager) -> None:
     with pytest.raises(UniqueConstraintError) as caught:
         User.create(name="Eve", email="ada@example.com")
     assert (caught.value.field, caught.value.value) == ("email", "ada@example.com")
+    assert caught.value.operation == "create"
     bob = User.create(name="Bob", email="bob@example.com")
     bob.email = "ada@example.com"
-    with pytest.raises(UniqueConstraintError):
+    with pytest.raises(UniqueConstraintError) as caught:
         bob.save()
+    assert caught.value.operation == "save"
+    with pytest.raises(UniqueConstraintError) as caught:
+        User.update(bob.user_id, email="ada@example.com")
+    assert caught.value.operation == "update"
     bob.refresh()
     assert bob.email == "bob@example.com"
     ada.email = "countess@example.com"
