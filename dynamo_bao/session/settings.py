@@ -58,12 +58,10 @@ class SessionSettings:
     ) -> None:
         if fetch not in FETCH_MODES:
             raise ConfigurationError(f"fetch={fetch!r}; use one of {', '.join(map(repr, FETCH_MODES))}.")
-        if max_concurrency is not None and max_concurrency < 1:
-            raise ConfigurationError(
-                f"max_concurrency={max_concurrency!r}; give a whole number of at least 1."
-            )
-        if deadline is not None and not deadline > 0:
-            raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.")
+        if max_concurrency is not None:
+            _require_count("max_concurrency", max_concurrency)
+        if deadline is not None:
+            _require_seconds("deadline", deadline)
         _require_count("peer_limit", peer_limit)
         _require_count("query_limit", query_limit)
         if max_cached is not None:
@@ -92,6 +90,11 @@ class SessionSettings:
 def _require_count(name: str, number: object) -> None:
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
+
+
+def _require_seconds(name: str, seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ConfigurationError(f"{name}={seconds!r}; give seconds, more than 0.")
 
 
 DEFAULT_SETTINGS = SessionSettings()

@@ -84,7 +84,12 @@ def test_as_a_decorator() -> None:
     [
         ("fetch", "some"),
         ("deadline", 0),
+        ("deadline", "5"),
+        ("deadline", True),
         ("max_concurrency", 0),
+        ("max_concurrency", "4"),
+        ("max_concurrency", 2.5),
+        ("max_concurrency", True),
         ("peer_limit", 0),
         ("peer_limit", 1000.0),
         ("peer_limit", True),
