@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar, Unpack, overload
 from dynamo_bao.dynamodb.table import DEADLINE_SECONDS
 from dynamo_bao.models.persister import RepositoryPersister
 from dynamo_bao.models.registry import managers
+from dynamo_bao.session.bindings import require_whole_call
 from dynamo_bao.session.context import BatchContext, in_session, require_synchronous
 from dynamo_bao.session.request_session import RequestSession
 from dynamo_bao.session.session import SessionMaker
@@ -71,7 +72,7 @@ def run_with_batch_context(fn: Callable[[], object] | None = None, **options: ob
 
     Raises:
         ConfigurationError: if an option has a wrong value.
-        TypeError: if `fn` is a coroutine function.
+        TypeError: if `fn` is an async or a generator function. Its body would run after the session has ended.
 
     Example:
         >>> with run_with_batch_context() as session:
@@ -82,6 +83,7 @@ def run_with_batch_context(fn: Callable[[], object] | None = None, **options: ob
     if fn is None:
         return context
     require_synchronous(fn, "run_with_batch_context(fn)")
+    require_whole_call(fn, "run_with_batch_context(fn)")
     with context:
         return fn()
 

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Generic, ParamSpec, TypeVar
 
 from dynamo_bao.errors import BatchContextWarning, ConcurrencyError
 from dynamo_bao.runtime.call_site import calling_line
+from dynamo_bao.runtime.late_libraries import inspect
 from dynamo_bao.runtime.process import current_task, is_event_loop_running, is_in_notebook
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 
@@ -503,6 +504,17 @@ def _warning_of_place() -> BatchContextWarning | None:
 
 
 # --- code that runs in steps -------------------------------------------------------------------------
+
+
+def require_whole_call(fn: Callable[..., object], label: str) -> None:
+    """Raises TypeError for a function whose body does not run in its call, but in steps after it."""
+    is_async = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+    if is_async or inspect.isgeneratorfunction(fn):
+        kind = "an async function" if is_async else "a generator function"
+        raise TypeError(
+            f"{label} calls the function once; {getattr(fn, '__qualname__', fn)} is {kind}, whose body would run "
+            f"after that. Use a with block around the code instead."
+        )
 
 
 class Steps:

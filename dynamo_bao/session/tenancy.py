@@ -21,6 +21,7 @@ from dynamo_bao.session.bindings import (
     chain,
     clear_without_end,
     innermost,
+    require_whole_call,
     set_without_end,
 )
 from dynamo_bao.session.execution_context import ExecutionContext
@@ -66,6 +67,7 @@ class TenantContext:
 
         Raises:
             TenantError: if `tenant` is not a valid name.
+            TypeError: if `fn` is an async or a generator function. Its body would run later, for another tenant.
 
         Example:
             >>> with TenantContext.run_with_tenant("acme"):
@@ -74,6 +76,7 @@ class TenantContext:
         checked_tenant(tenant)
         if fn is None:
             return TenantBlock(tenant)
+        require_whole_call(fn, "run_with_tenant(tenant, fn)")
         with TenantBlock(tenant):
             return fn()
 

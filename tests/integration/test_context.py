@@ -145,6 +145,24 @@ def test_batched_refuses_coroutines() -> None:
             run_with_batch_context(refused)  # type: ignore[arg-type]
 
 
+def test_functions_whose_body_runs_after_their_call_are_refused() -> None:
+    """It would run without the session, and for no tenant or another one."""
+
+    async def coroutine() -> None: ...
+
+    async def async_generator() -> Any:
+        yield 1
+
+    def generator() -> Any:
+        yield TenantContext.get_current_tenant()
+
+    for refused in (coroutine, async_generator, generator):
+        with pytest.raises(TypeError, match=rf"{refused.__name__} .*with block"):
+            TenantContext.run_with_tenant("acme", refused)
+    with pytest.raises(TypeError, match=r"generator is a generator function.*with block"):
+        run_with_batch_context(generator)
+
+
 def test_a_batched_generator_has_its_session_only_while_its_body_runs(acme: Org) -> None:
     """Its session is bound at each resumption and unbound at each yield; sent values and errors reach it."""
     seen: list[Any] = []
