@@ -135,6 +135,8 @@ def in_session(fn: Callable[P, R], make_session: SessionMaker, isolated: bool) -
     # Imported here: see above.
     import inspect
 
+    if not callable(fn):
+        raise TypeError(f"@batched decorates functions and methods, not {type(fn).__name__}.")
     require_synchronous(fn, "@batched")
     if inspect.isgeneratorfunction(fn):
 

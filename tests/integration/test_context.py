@@ -163,6 +163,15 @@ def test_functions_whose_body_runs_after_their_call_are_refused() -> None:
         run_with_batch_context(generator)
 
 
+def test_batched_refuses_what_is_no_function() -> None:
+    """An id, or an option by position, is told at decoration."""
+    for refused in ("42", True, None):
+        with pytest.raises(TypeError, match=f"@batched decorates functions.* not {type(refused).__name__}"):
+            batched()(refused)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="@batched decorates functions"):
+        batched(True)  # type: ignore[call-overload]
+
+
 def test_a_batched_generator_has_its_session_only_while_its_body_runs(acme: Org) -> None:
     """Its session is bound at each resumption and unbound at each yield; sent values and errors reach it."""
     seen: list[Any] = []
