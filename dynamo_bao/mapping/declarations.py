@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import NoneType
+from typing import Any, get_args
+
 from dynamo_bao.mapping.key_schema import ModelPrefix
 
 KeyPart = str | ModelPrefix
@@ -63,6 +66,21 @@ class RelatedDeclaration:
     def __init__(self, field: str) -> None:
         self.field = field
 
+    @property
+    def target(self) -> str | type[object] | None:
+        """The related model or its name, from ``Related["User"](…)``; None if it was left out.
+
+        It is also None if it is nothing but a type for checkers. ``"User | None"`` is the type of an optional relation.
+        """
+        target = _in_brackets(self)
+        names = target.split("|") if isinstance(target, str) else get_args(target) or (target,)
+        models = [name for name in names if name not in (None, NoneType) and str(name).strip() != "None"]
+        (model,) = models if len(models) == 1 else (None,)
+        return model.strip() if isinstance(model, str) else model
+
+    def __repr__(self) -> str:
+        return f"Related[{_model_text(self.target)}]({self.field!r})"
+
 
 class HasManyDeclaration:
     """A relation to many instances.
@@ -90,8 +108,8 @@ class HasManyDeclaration:
         """The related model or its name, from ``HasMany["Post"](…)``; None if it was left out."""
         if self._model is not None:
             return self._model
-        (target,) = getattr(getattr(self, "__orig_class__", None), "__args__", (None,))
-        return getattr(target, "__forward_arg__", target)
+        target: str | type[object] | None = _in_brackets(self)
+        return target
 
     def __repr__(self) -> str:
         through = "" if self.through is None else f", through={_model_text(self.through)}"
@@ -107,6 +125,12 @@ def to_many_of(model: type[object]) -> dict[str, HasManyDeclaration]:
 def member_of(model: type[object], name: str) -> object:
     """What a model has under a name, without the effect of descriptors; None without it."""
     return next((vars(cls)[name] for cls in model.__mro__ if name in vars(cls)), None)
+
+
+def _in_brackets(relation: object) -> Any:
+    """The type that a relation was declared with, in brackets, or its text; None without one."""
+    (target,) = getattr(getattr(relation, "__orig_class__", None), "__args__", (None,))
+    return getattr(target, "__forward_arg__", target)
 
 
 def _model_text(model: str | type[object] | None) -> str:

@@ -333,13 +333,13 @@ class Model(ModelOperations):
             The related instance, or None if the field is not set. It is loaded when one of its fields is read.
 
         Raises:
-            ConfigurationError: if `field` is not a relation field.
+            ConfigurationError: if `field` is not a relation field, or relates to another model.
 
         Example:
             >>> post.related(User, "user_id").name
             'Ada'
         """
-        instance: T = related(self, field)
+        instance: T = related(self, field, model)
         return instance
 
     def load_related_data(self: M, names: Iterable[str] | None = None) -> M:

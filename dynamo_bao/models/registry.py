@@ -168,6 +168,18 @@ def preferred(name: str, candidates: list[type[Instance]], owner: type[Instance]
     return list({_definition_site(model): model for model in matches}.values())
 
 
+def names_of(model: object) -> set[str]:
+    """The stored name of a model and the name of its class; a name that is given instead of a model is its only one."""
+    if isinstance(model, str):
+        return {model}
+    return {model.__bao_name__, model.__name__} if hasattr(model, "__bao_name__") else set()  # type: ignore[attr-defined]
+
+
+def is_one_of(model: type[Instance], names: set[str]) -> bool:
+    """Whether a model or one of its bases has one of the names."""
+    return any(not names.isdisjoint(names_of(base)) for base in model.__mro__)
+
+
 def choose(name: str, candidates: list[type[Instance]], owner: type[Instance]) -> type[Instance]:
     """The model that a relation of `owner` names: the one of its own module, else the only one.
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
-from dynamo_bao.mapping.declarations import HasManyDeclaration, to_many_of
+from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration, to_many_of
+from dynamo_bao.mapping.definition import members_of
 from dynamo_bao.mapping.key_schema import Shape
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.models.registry import models as all_models, preferred
+from dynamo_bao.models.registry import is_one_of, models as all_models, names_of, preferred
 from dynamo_bao.session.state import Instance
 
 
@@ -24,8 +25,8 @@ def check_relations(model: type[Instance], managed: Iterable[type[Instance]]) ->
             that its target is one of the same manager.
 
     Raises:
-        ConfigurationError: for a relation to no model, one whose ids cannot be part of a key, or a relation to many by
-            an index that does not fit.
+        ConfigurationError: for a relation to no model, one whose ids cannot be part of a key, a relation to one whose
+            field does not fit, or a relation to many whose index does not fit.
     """
     schema = schema_of(model)
     candidates = list(dict.fromkeys((*managed, *all_models())))
@@ -42,6 +43,8 @@ def check_relations(model: type[Instance], managed: Iterable[type[Instance]]) ->
             )
         if len(schema.key_names) == 2 and field.name in schema.key_names:
             _check_key_part(field, candidates, model)
+    for name, to_one in members_of(model, RelatedDeclaration).items():
+        _check_to_one(name, to_one, candidates, model)
     for relation in to_many_of(model).values():
         _check_to_many(relation, candidates, model)
 
@@ -65,6 +68,30 @@ def _check_key_part(field: RelatedField, candidates: list[type[Instance]], model
         f"cannot hold both. Give {model.__name__} a key of one field, or the two key fields of {target_name} instead "
         f"of its id."
     )
+
+
+def _check_to_one(
+    name: str, relation: RelatedDeclaration, candidates: list[type[Instance]], model: type[Instance]
+) -> None:
+    """Raises `ConfigurationError` if a relation to one names no relation field, or another model than its field."""
+    schema = schema_of(model)
+    field = schema.fields.get(relation.field)
+    label = f"{model.__name__}.{name} = {relation!r}"
+    if not isinstance(field, RelatedField):
+        hint = suggestion(str(relation.field), schema.relation_names)
+        raise ConfigurationError(
+            f"{label}: {relation.field!r} is not a relation field.{hint}", model=model.__name__, field=name
+        )
+    names = names_of(relation.target)
+    if any(is_one_of(target, names) for target in _targets(field, candidates, model)):
+        return
+    if any(is_one_of(candidate, names) for candidate in candidates):  # else it is a name for checkers alone
+        raise ConfigurationError(
+            f'{label}: {relation.field} relates to {field.target_name}. Write Related["{field.target_name}"]'
+            f"({relation.field!r}), or name another field.",
+            model=model.__name__,
+            field=name,
+        )
 
 
 def _check_to_many(

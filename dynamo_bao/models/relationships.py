@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, Never, TypeVar, Unpack, overload
 
+from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
 from dynamo_bao.models.late import read_side
-from dynamo_bao.models.registry import repository_for, repository_of
+from dynamo_bao.models.registry import is_one_of, names_of, repository_for, repository_of
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.reads.get_item import get_instance
 from dynamo_bao.session.peers import remember_related, remembered_related
@@ -97,10 +98,16 @@ class HasMany(HasManyDeclaration, Generic[R]):
         )
 
 
-def related(instance: Instance, field: str) -> Any:
-    """The related instance of a relation field, or None if it is not set. It is loaded when a field is read."""
+def related(instance: Instance, field: str, model: object = None) -> Any:
+    """The related instance of a relation field, or None if it is not set. It is loaded when a field is read.
+
+    Raises:
+        ConfigurationError: if `field` is not a relation field, or leads to another model than `model`.
+    """
     repository = repository_for(instance)
-    repository._target_repository(field)
+    target_model = repository._target_repository(field).model
+    if model is not None:
+        _require_target(repository, field, target_model, model)
     getattr(instance, field)  # this loads a pending instance
     target = repository._related_target(instance, field)
     if target is None:
@@ -117,6 +124,19 @@ def related(instance: Instance, field: str) -> Any:
         target_instance = _find(repository, instance, target, field, session)
         remember_related(instance, field, target_instance)
     return target_instance
+
+
+def _require_target(repository: Repository[Any], field: str, target: type[Any], model: object) -> None:
+    """Raises `ConfigurationError` if a relation field leads to `target`, and `model` is another model."""
+    if target is model or is_one_of(target, names_of(model)):
+        return
+    name = repository.schema.name
+    raise ConfigurationError(
+        f"{name}.{field} relates to {target.__bao_name__}, not to {getattr(model, '__name__', model)}; write "
+        f"related({target.__name__}, {field!r}), or name another field.",
+        model=name,
+        field=field,
+    )
 
 
 def _find(

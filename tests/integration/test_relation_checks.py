@@ -295,6 +295,83 @@ def test_the_repository_of_another_managers_model() -> None:
         manager.repository(Depot)
 
 
+# --- relations to one, with a type --------------------------------------------------------------------
+
+
+class Team(Model, prefix="te"):
+    key: str
+    primary_key = PrimaryKey("key")
+
+
+def player(relation: Any) -> Any:
+    """A model with a relation field to a team, and a typed relation."""
+
+    class Player(Model, prefix="pl"):
+        key: str
+        nick: str
+        team_id: str | None = RelatedField("Team", default=None)
+        primary_key = PrimaryKey("key")
+        side = relation
+
+    return Player
+
+
+@pytest.mark.parametrize(
+    ("relation", "says"),
+    [
+        (
+            Related["Depot"]("team_id"),
+            r"\['Depot'\]\('team_id'\): team_id relates to Team\. Write Related\[\"Team\"\]",
+        ),
+        (Related["Depot | None"]("team_id"), "team_id relates to Team"),
+        (Related[Depot]("team_id"), "team_id relates to Team"),
+        (Related["Team"]("nick"), "'nick' is not a relation field.*team_id"),
+        (Related["Team"]("temid"), "'temid' is not a relation field.*team_id"),
+        (Related["Team"](5), "5 is not a relation field"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_typed_relation_that_does_not_fit_its_field_is_refused(relation: Any, says: str) -> None:
+    """Its type would be that of one model, and its value an instance of another one."""
+    with pytest.raises(ConfigurationError, match=rf"Player\.side = Related.*{says}"):
+        connected(Depot, Team, player(relation))
+
+
+@pytest.mark.parametrize(
+    "relation",
+    [
+        Related["Team"]("team_id"),
+        Related["Team | None"]("team_id"),
+        Related[Team]("team_id"),
+        Related[Team | None]("team_id"),
+        Related["SomeAlias"]("team_id"),  # type: ignore[name-defined]
+        Related("team_id"),
+        Related[Any]("team_id"),
+        Related[Model]("team_id"),
+    ],
+)
+def test_a_typed_relation_takes_all_types_of_its_model(relation: Any) -> None:
+    """The model, also where it is optional, a base of it, and names that only checkers know."""
+    model = player(relation)
+    with init_models(models=[Depot, Team, model], embedded=True):
+        team = Team.create(key="t")
+        assert model.create(key="p", nick="n", team_id=team).side == team
+
+
+def test_related_names_the_model_of_its_field() -> None:
+    """Another model would be a type that the instance does not have."""
+    with init_models(models=[Depot, Team, Parcel], embedded=True):
+        parcel = Parcel.create(key="p", depot_id=Depot.create(key="d"))
+        assert parcel.related(Depot, "depot_id").key == "d"
+        assert parcel.related(Model, "depot_id").exists()
+        with pytest.raises(
+            ConfigurationError, match=r"Parcel\.depot_id relates to Depot, not to Team; write related\(Depot"
+        ):
+            parcel.related(Team, "depot_id")
+        parcel.depot_id = None
+        with pytest.raises(ConfigurationError, match="not to Team"):
+            parcel.related(Team, "depot_id")
+
+
 # --- relations to many ------------------------------------------------------------------------------------
 
 
