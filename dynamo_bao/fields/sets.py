@@ -43,7 +43,8 @@ class SetField(Field):
     """A `set` or `frozenset`, typed by its annotation: ``set[UUID]``, ``frozenset[date]``.
 
     It is stored as one of DynamoDB's sets if its members are stored as strings, numbers or binaries, else as a list.
-    The empty set is stored as no attribute, and inside a document as an empty list.
+    The empty set is stored as no attribute, and inside a document as an empty list. As an attribute, None is the empty
+    set too; inside a document ``set[date] | None`` keeps it.
 
     Args:
         max_member_count: the maximum number of members.
@@ -133,7 +134,8 @@ class SetField(Field):
         return self.container()
 
     def accept(self, value: Any) -> Any:
-        return self.container() if value is None else super().accept(value)
+        stays_none = self.is_part and self.nullable  # in a document, None and the empty set have a form each
+        return self.container() if value is None and not stays_none else super().accept(value)
 
     def normalise(self, value: Any) -> Any:
         if not isinstance(value, (set, frozenset, list, tuple)):
@@ -218,8 +220,8 @@ class SetField(Field):
         Returns:
             The stored form of the same set.
         """
-        if self.element is None:
-            return form  # these members have one stored form
+        if self.element is None or "NULL" in form:
+            return form  # members of one stored form, or None
         read_part, stored_members = self.element.read_part, dict[object, list[AttributeValue]]()
         for member in _members_of(stored):
             stored_members.setdefault(read_part(member), []).append(member)
@@ -229,9 +231,6 @@ class SetField(Field):
             for as_stored in stored_members.get(read_part(member), [member])
         }
         return set_form(members.values())
-
-    def read_part(self, stored: AttributeValue) -> Any:
-        return self.container() if self.nullable and "NULL" in stored else self.from_dynamo(stored)
 
     def member(self, value: Any) -> AttributeValue:
         try:

@@ -79,6 +79,13 @@ class Draw:
     none_or_all: set[uuid.UUID] | int = 0
 
 
+@attrs.define
+class Choice:
+    title: str
+    topics: set[str] | None = None
+    days: frozenset[int] | None = None
+
+
 class Everything(Model, prefix="ev"):
     key: str = StringField()
     other: str = StringField(default="none")
@@ -117,6 +124,8 @@ class OfSets(Model, prefix="os"):
     numbers: set[float] = NumberSetField()
     idents: set[uuid.UUID] = SetField()
     spots: set[Spot] = SetField()
+    choice: Choice | None = NestedField(Choice, default=None)
+    groups: list[set[int] | None] = ListField(default=list)
 
     primary_key = PrimaryKey("key")
 
@@ -350,6 +359,41 @@ def test_a_reload_keeps_what_a_change_was_made_from(table: Manager) -> None:
 
 MIXED: dict[str, Any] = {"L": [{"S": "b"}, {"N": "1"}, {"S": "a"}, {"N": "2"}]}
 LOUD, QUIET = "0E37DF36-F698-11E6-8DD4-CB9CED3DF976", "1e37df36-f698-11e6-8dd4-cb9ced3df976"
+
+
+@pytest.mark.rule(23)
+@pytest.mark.parametrize("way", ["save", "commit", "transaction"])
+def test_an_optional_set_that_is_not_stored_is_no_change(table: Manager, way: str) -> None:
+    """A class may get a set as a new member after its objects were stored."""
+    put(table, OfSets, "choice", {"M": {"title": {"S": "a"}}})
+    with run_with_batch_context() as session:
+        loaded = OfSets.find("k")
+        assert loaded.choice == Choice("a")
+        assert not loaded.has_changes()
+        loaded.numbers = {1.0}
+        write(session, loaded, way)
+    assert raw(table, OfSets)["choice"] == {"M": {"title": {"S": "a"}}}
+
+
+@pytest.mark.parametrize("way", ["save", "commit", "transaction"])
+def test_none_and_the_empty_set_are_two_values_in_a_document(table: Manager, way: str) -> None:
+    values: list[tuple[Choice, list[set[int] | None]]] = [
+        (Choice("a", set(), None), [set(), {1}, None]),
+        (Choice("a", {"x"}, frozenset({1})), [{1}, {1}, {1}]),
+        (Choice("a", None, frozenset()), [None, set(), {1}]),
+    ]
+    OfSets.create(key="k", choice=Choice("a", None, frozenset()), groups=[None, set(), {1}])
+    assert OfSets.find("k").choice == Choice("a", None, frozenset())
+    for choice, groups in values:
+        with run_with_batch_context() as session:
+            loaded = OfSets.find("k")
+            assert loaded.choice is not None
+            loaded.choice.topics, loaded.choice.days = choice.topics, choice.days
+            loaded.groups = groups
+            write(session, loaded, way)
+            assert (loaded.choice, loaded.groups) == (choice, groups)
+        found = OfSets.find("k")
+        assert (found.choice, found.groups) == (choice, groups)
 
 
 @pytest.mark.quick_engines
