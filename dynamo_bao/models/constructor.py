@@ -138,11 +138,14 @@ def _acceptance_lines(field: Field, number: int, names: dict[str, object], slow_
 
 
 def normalize_or_keep(field: Field, value: object) -> Any:
-    """A value in the form of its field. If it cannot be converted, it stays as it is, and the save refuses it."""
-    if value is None:
+    """A value in the form of its field. If it cannot be converted, it stays as it is, and the save refuses it.
+
+    None is a form of an optional field. Other fields may have a value for it: a set takes it as the empty set.
+    """
+    if value is None and field.nullable:
         return None
     try:
-        return field.normalise(value)
+        return field.accept(None) if value is None else field.normalise(value)
     except ValueError:
         return value
 

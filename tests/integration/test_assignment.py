@@ -112,9 +112,17 @@ class Thing(Mixin, Model, prefix="th"):
     unique_email = UniqueConstraint("email", id="uc1")
 
 
+class Crate(Model, prefix="cr"):
+    crate_id: str
+    labels: set[str]
+    sizes: frozenset[int] = frozenset({1})
+
+    primary_key = PrimaryKey("crate_id")
+
+
 @pytest.fixture
 def things(table_name: str) -> Iterator[Manager]:
-    with init_models(models=[Owner, Thing], table_name=table_name, embedded=True) as manager:
+    with init_models(models=[Crate, Owner, Thing], table_name=table_name, embedded=True) as manager:
         manager.create_table()
         yield manager
 
@@ -310,3 +318,17 @@ def test_none_is_taken_by_every_optional_field(things: Manager, name: str) -> No
     setattr(made, name, None)
     assert getattr(made, name) is None and not made.has_changes()
     assert getattr(Thing.find("1"), name) == nothing
+
+
+def test_a_set_that_is_never_none_takes_none_as_the_empty_set(things: Manager) -> None:
+    """By the constructor and by assignment, before a save and after it."""
+    new: Any = Crate(crate_id="1", labels=None)
+    assert (new.labels, new.sizes) == (set(), frozenset({1}))
+    new.labels.add("fragile")
+    new.save()
+    found: Any = Crate.find("1")
+    found.labels = found.sizes = None
+    assert found.changes() == {"labels": set(), "sizes": frozenset()}
+    found.save()
+    assert (found.labels, found.sizes, found.has_changes()) == (set(), frozenset(), False)
+    assert Crate.find("1").to_dict() == {"crate_id": "1", "labels": set(), "sizes": frozenset()}
