@@ -218,52 +218,107 @@ def restored(
 def _restored_list(
     after: list[AttributeValue], before: list[AttributeValue], loaded: list[AttributeValue], shape: Shape
 ) -> list[AttributeValue]:
-    matches = _matching_positions(after, before)
-    used_positions = set(matches)
-    aligned = len(after) == len(before)
-    return [
-        loaded[match]
-        if match is not None
-        else restored(after[position], before[position], loaded[position], shape.member(position))
-        if aligned and position not in used_positions
-        else after[position]
-        for position, match in enumerate(matches)
-    ]
+    equal = _equal_positions(after, before)
+    changed = _changed_positions(after, before, equal)
+    members = list(after)
+    for position, value in enumerate(after):
+        if position in equal:
+            members[position] = loaded[equal[position]]
+        elif position in changed:
+            origin = changed[position]
+            members[position] = restored(value, before[origin], loaded[origin], shape.member(position))
+    return members
 
 
-def _matching_positions(after: list[AttributeValue], before: list[AttributeValue]) -> list[int | None]:
-    """Matches each element of a list with an equal element of the list before.
+def _equal_positions(after: list[AttributeValue], before: list[AttributeValue]) -> dict[int, int]:
+    """Matches elements of a list with equal elements of the list before.
 
     An equal element at the same position is taken first. No element of the list before is taken twice.
 
     Returns:
-        For each element of `after` its position in `before`; None without a match.
+        By position in `after`, the position in `before`.
     """
+    pairs = enumerate(zip(after, before, strict=False))
+    matches = {position: position for position, (value, other) in pairs if same_stored(value, other)}
     positions: dict[object, list[int]] = {}
     for position in reversed(range(len(before))):
-        positions.setdefault(_group_of(before[position]), []).append(position)
-    used_positions: set[int] = set()
-    matches: list[int | None] = []
+        if position not in matches:
+            positions.setdefault(_hashable(before[position]), []).append(position)
     for position, value in enumerate(after):
-        match: int | None = position
-        if position in used_positions or position >= len(before) or not same_stored(before[position], value):
-            candidates = positions.get(_group_of(value), [])
-            while candidates and candidates[-1] in used_positions:
-                candidates.pop()
-            unused = (other for other in reversed(candidates) if other not in used_positions)
-            match = next((other for other in unused if same_stored(before[other], value)), None)
-        if match is not None:
-            used_positions.add(match)
-        matches.append(match)
+        candidates = positions.get(_hashable(value)) if position not in matches else None
+        if candidates:
+            matches[position] = candidates.pop()
     return matches
 
 
-def _group_of(value: AttributeValue) -> object:
-    """Equal values have equal groups. A value other than a map, list or set is alone with its equals."""
+def _changed_positions(
+    after: list[AttributeValue], before: list[AttributeValue], equal: dict[int, int]
+) -> dict[int, int]:
+    """Matches changed elements of a list with what they were before: by their id, else by their position.
+
+    The position counts only in a list of the same length.
+
+    Args:
+        equal: the matches of equal elements.
+
+    Returns:
+        By position in `after`, the position in `before`. Neither is in `equal`.
+    """
+    used = set(equal.values())
+    free = [position for position in range(len(before)) if position not in used]
+    unmatched = [position for position in range(len(after)) if position not in equal]
+    if not free or not unmatched:
+        return {}
+    if free == unmatched and len(free) == 1:
+        return {free[0]: free[0]}
+    names = _telling_names(before, after)
+    origins = {_id_of(before[position], names): position for position in free}
+    ids = {position: _id_of(after[position], names) for position in unmatched}
+    matches = {position: origins[key] for position, key in ids.items() if key is not None and key in origins}
+    if len(after) == len(before):
+        rest = set(free).difference(matches.values())
+        matches.update({position: position for position in rest.difference(matches).intersection(unmatched)})
+    return matches
+
+
+def _telling_names(*lists: list[AttributeValue]) -> list[str]:
+    """The names of members that tell the maps in each list apart, as an id does: no two of them have the same value."""
+    names: dict[str, bool] = {}
+    for members in lists:
+        seen: set[object] = set()
+        for element in members:
+            for name, value in element.get("M", {}).items():
+                key = name, _hashable(value)
+                names[name] = names.get(name, True) and key not in seen and _can_tell(value)
+                seen.add(key)
+    return [name for name, tells in names.items() if tells]
+
+
+def _can_tell(value: AttributeValue) -> bool:
+    """Whether a value may be an id: a text, a number or bytes."""
+    return not value.keys().isdisjoint(("S", "N", "B"))
+
+
+def _id_of(value: AttributeValue, names: Iterable[str]) -> object:
+    """The first of some members that a map has, with its name; None without one."""
+    members = value.get("M", {})
+    return next(((name, _hashable(members[name])) for name in names if name in members), None)
+
+
+def _hashable(value: AttributeValue) -> object:
+    """A hashable form of a stored value. Those of two values are equal if these are, as `same_stored` tells."""
     ((code, content),) = value.items()
     if code == "N":
         return code, Decimal(content)
-    return code, content if code in ("S", "B", "BOOL", "NULL") else None
+    if code == "NS":
+        return code, frozenset(map(Decimal, content))
+    if code in ("SS", "BS"):
+        return code, frozenset(content)
+    if code == "L":
+        return code, tuple(map(_hashable, content))
+    if code == "M":
+        return code, frozenset((name, _hashable(inner)) for name, inner in content.items())
+    return code, content
 
 
 def begins_with(whole: AttributeValue | None, beginning: AttributeValue | None) -> bool:

@@ -126,6 +126,7 @@ class OfSets(Model, prefix="os"):
     spots: set[Spot] = SetField()
     choice: Choice | None = NestedField(Choice, default=None)
     groups: list[set[int] | None] = ListField(default=list)
+    stops: list[Address] = ListField(default=list)
 
     primary_key = PrimaryKey("key")
 
@@ -436,6 +437,25 @@ def test_a_changed_set_in_a_list_keeps_its_other_members(table: Manager) -> None
     loaded.save()
     assert OfSets.find("k").draws == loaded.draws == [{1, 2, "a"}, {3, "c"}]
     assert raw(table, OfSets)["draws"]["L"][1] == others
+
+
+@pytest.mark.parametrize("way", ["save", "commit", "transaction"])
+@pytest.mark.rule(23)
+def test_a_changed_object_in_a_list_that_gets_shorter_keeps_what_its_class_does_not_have(
+    table: Manager, way: str
+) -> None:
+    stops = [{"M": {"city": {"S": city}, "planet": {"S": f"{city}'s"}}} for city in ("Rome", "Oslo", "Bern")]
+    put(table, OfSets, "stops", {"L": stops})
+    with run_with_batch_context() as session:
+        loaded = OfSets.find("k")
+        del loaded.stops[0]
+        loaded.stops[0].seen = 1
+        loaded.stops.append(Address("Lima"))
+        write(session, loaded, way)
+    _, oslo, bern = stops
+    lima = {"city": {"S": "Lima"}, "zip": {"S": "none"}, "seen": {"N": "0"}}
+    changed = {"M": {**oslo["M"], "seen": {"N": "1"}}}
+    assert raw(table, OfSets)["stops"] == {"L": [changed, bern, {"M": lima}]}
 
 
 @pytest.mark.quick_engines

@@ -41,6 +41,10 @@ def a_list(*members: Value) -> Value:
     return {"L": list(members)}
 
 
+def line(sku: str, count: int, **members: Value) -> Value:
+    return a_map(sku=text(sku), count=number(count), **members)
+
+
 class Whole(Shape):
     whole = True
 
@@ -237,6 +241,52 @@ def test_a_map_and_none_take_each_other_s_place_whole(before: Value, after: Valu
             a_list(a_map(a=number(1)), a_map(a=number(1))),
             a_list(a_map(a=number(1), x=text("y")), a_map(a=number(1), z=text("y"))),
             a_list(a_map(a=number(2), x=text("y")), a_map(a=number(1), z=text("y"))),
+        ),
+        # one that becomes equal to another does not take its place
+        (
+            a_list(a_map(a=number(2)), a_map(a=number(2))),
+            a_list(a_map(a=number(1)), a_map(a=number(2))),
+            a_list(a_map(a=number(1), x=text("y")), a_map(a=number(2), z=text("y"))),
+            a_list(a_map(a=number(2), x=text("y")), a_map(a=number(2), z=text("y"))),
+        ),
+        # one that changed while others were removed, added or moved is known by the first value that is nobody else's
+        (
+            a_list(line("b", 5)),
+            a_list(line("a", 1), line("b", 2)),
+            a_list(line("a", 1, x=text("1")), line("b", 2, x=text("2"))),
+            a_list(line("b", 5, x=text("2"))),
+        ),
+        (
+            a_list(line("a", 5), line("c", 1), line("b", 2)),
+            a_list(line("a", 1), line("b", 2)),
+            a_list(line("a", 1, x=text("1")), line("b", 2, x=text("2"))),
+            a_list(line("a", 5, x=text("1")), line("c", 1), line("b", 2, x=text("2"))),
+        ),
+        (
+            a_list(line("b", 5), line("a", 2)),
+            a_list(line("a", 1), line("b", 2)),
+            a_list(line("a", 1, x=text("1")), line("b", 2, x=text("2"))),
+            a_list(line("b", 5, x=text("2")), line("a", 2, x=text("1"))),
+        ),
+        # a new one takes nothing from one that was removed, or that is elsewhere now
+        (
+            a_list(line("b", 2), line("c", 1)),
+            a_list(line("a", 1), line("b", 2)),
+            a_list(line("a", 1, x=text("1")), line("b", 2, x=text("2"))),
+            a_list(line("b", 2, x=text("2")), line("c", 1)),
+        ),
+        (
+            a_list(line("b", 5), line("c", 1)),
+            a_list(line("a", 1), line("b", 2)),
+            a_list(line("a", 1, x=text("1")), line("b", 2, x=text("2"))),
+            a_list(line("b", 5, x=text("2")), line("c", 1)),
+        ),
+        # values that several have, and values such as true or null, tell nobody apart
+        (
+            a_list(line("a", 5, done={"BOOL": True})),
+            a_list(line("a", 1, done={"BOOL": True}), line("a", 2, done={"BOOL": False})),
+            a_list(line("a", 1, done={"BOOL": True}, x=NULL), line("a", 2, done={"BOOL": False}, x=NULL)),
+            a_list(line("a", 5, done={"BOOL": True})),
         ),
         # a default that was read for a member that is not stored is not written
         (
