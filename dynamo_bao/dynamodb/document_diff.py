@@ -379,12 +379,10 @@ def _edited(value: AttributeValue | None, edit: Edit, steps: Steps) -> Attribute
 def _acted(value: AttributeValue | None, edit: Edit) -> AttributeValue | None:
     """The part that an edit is about, after the edit."""
     new = edit.value
+    if value is None or "NULL" in value or new is None or edit.action in ("set", "remove"):
+        return new
     if edit.action == "if_missing":
-        return new if value is None else value
-    if value is None or "NULL" in value or new is None:
-        return new
-    if edit.action not in ("increment", "append", "prepend"):
-        return new
+        return value
     if ("N" if edit.action == "increment" else "L") not in value:
         raise cannot_add(edit, value)
     if edit.action == "increment":

@@ -386,16 +386,20 @@ class PartsPlan:
             self._parents[edit.steps[:-1]] = _code_of(edit.steps[-1])
         if edit.action == "append" and edit.before is not None:
             edit = self._appended(edit, edit.before)
-        elif edit.action in _OPERANDS:
-            edit = self._with_operand(edit, _OPERANDS[edit.action])
+        elif edit.is_relative:
+            edit = self._relative(edit)
         self.changes.append(PartChange(self._at(edit.steps), edit))
 
-    def _with_operand(self, edit: Edit, code: str) -> Edit:
-        """An edit that adds to the stored value. The value must have the right type, or be missing."""
+    def _relative(self, edit: Edit) -> Edit:
+        """An edit whose result depends on the stored value. NULL counts as a missing value."""
         stored, target = part_at(self._stored, edit.steps), self._at(edit.steps)
         if stored is not None and "NULL" in stored:
             self.conditions.append(_is_nothing(target))
             return evolve(edit, action="set")
+        code = _OPERANDS.get(edit.action)
+        if code is None:
+            self.conditions.append(Negation(HasType(target, "NULL")))
+            return edit
         if stored is not None and code not in stored:
             raise cannot_add(edit, stored)
         self.conditions.append(any_of((Negation(Exists(target)), HasType(target, code))))

@@ -445,11 +445,35 @@ def test_two_ways_to_add_to_one_part_set_the_part(table: Manager) -> None:
     assert Person.find("k").history == ["a", "b", "c"]
 
 
-def test_a_part_that_is_null_counts_as_nothing(table: Manager) -> None:
-    """An amount is added to 0."""
-    Person.create(key="k", prefs={"n": None})
-    Person.update("k", {"prefs.n": Increment(4)})
-    assert Person.find("k").prefs == {"n": 4}
+@pytest.mark.quick_engines
+@pytest.mark.parametrize("where", ["outside", "context", "transaction"])
+@pytest.mark.rule(23)
+def test_a_part_that_is_null_counts_as_nothing(table: Manager, where: str) -> None:
+    """For changes that depend on what is stored. A field that another program has stored as NULL does too."""
+    Person.create(key="k", prefs={"n": None, "a": None, "l": None, "kept": 0}, address=Address("Oslo", "1"))
+    key, null = {"_pk": {"S": "pe#k"}, "_sk": {"S": "pe"}}, {"NULL": True}
+    table.client.update_item(
+        TableName=table.table_name,
+        Key=key,
+        UpdateExpression="SET ratio = :null, #json = :null",
+        ExpressionAttributeNames={"#json": "json"},
+        ExpressionAttributeValues={":null": null},
+    )
+    changes = {
+        "prefs.n": Increment(4),
+        "prefs.a": IfMissing(5),
+        "prefs.l": Append([6]),
+        "prefs.kept": IfMissing(7),
+        "prefs.new.a": IfMissing(8),
+        "json": IfMissing([9]),
+        "ratio": IfMissing(1.5),
+    }
+    context: Any = nullcontext() if where == "outside" else run_with_batch_context()
+    with context, transaction() if where == "transaction" else nullcontext():
+        found = Person.update("k", changes)
+    assert found.prefs == {"n": 4, "a": 5, "l": [6], "kept": 0, "new": {"a": 8}}
+    assert (found.json, found.ratio) == ([9], 1.5)
+    assert (Person.find("k").prefs, Person.find("k").json) == (found.prefs, [9])
 
 
 @pytest.mark.promise("X2")

@@ -156,7 +156,11 @@ def item(part: Any) -> dict[str, Any]:
         (change("set", TEXT), [item(TEXT)], [item(NUMBER), {}, {"a": TEXT}]),
         (change("set", {"N": "1.0"}), [item({"N": "1"})], [item({"N": "2"})]),
         (change("remove"), [{}, {"a": {"M": {}}}], [item(TEXT)]),
-        (change("if_missing", TEXT), [item(TEXT), item(NUMBER)], [{}, {"a": {"M": {}}}]),
+        (
+            change("if_missing", TEXT),
+            [item(TEXT), item(NUMBER)],
+            [{}, {"a": {"M": {}}}, item({"NULL": True})],
+        ),
         (change("increment", NUMBER), [{}, item(NUMBER)], []),
         (change("append", LISTED), [{}, item(LISTED)], []),
         (

@@ -56,7 +56,7 @@ class Prepend(ChangeValue):
 
 @frozen
 class IfMissing(ChangeValue):
-    """Sets a value if nothing is stored, else changes nothing.
+    """Sets a value if nothing is stored, else changes nothing. A stored None (NULL) counts as nothing.
 
     Args:
         value: the value.

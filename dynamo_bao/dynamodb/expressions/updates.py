@@ -58,7 +58,7 @@ class PartChange:
         if edit.action == "append" and edit.before is not None and edit.value is not None:
             return begins_with(stored, {"L": [*edit.before["L"], *edit.value["L"]]})
         if edit.action == "if_missing":
-            return stored is not None
+            return stored is not None and ("NULL" not in stored or stored == edit.value)
         return edit.is_relative or same_stored(stored, edit.value)
 
 
