@@ -23,6 +23,7 @@ from dynamo_bao.fields.base import (
 from dynamo_bao.fields.documents import check_depth, set_form, to_builtin
 from dynamo_bao.fields.inference import CHOICES, field_inside, type_text
 from dynamo_bao.fields.json_forms import JsonForm, decimal_of
+from dynamo_bao.fields.numeric import DecimalField, IntegerField
 from dynamo_bao.fields.rules import Rule, check_unicode, is_unicode
 from dynamo_bao.runtime.records import NOTHING
 
@@ -205,13 +206,20 @@ class SetField(Field):
         (code,) = stored
         if code not in ((self.code,) if self.is_native and not self.is_part else ("L", *SET_CODES)):
             raise ValueError("is not a stored set of this type")
-        return self.container(map(read_part, _members_of(stored)))
+        return self.container(map(read_part, stored_members_of(stored)))
+
+    @property
+    def may_be_written_otherwise(self) -> bool:
+        """Whether other programs may write a member otherwise than `to_dynamo`, so that it reads as the same value."""
+        return not (
+            self.element is None or self.code == "BS" or type(self.element) in (IntegerField, DecimalField)
+        )
 
     def with_stored_members(self, form: AttributeValue, stored: AttributeValue) -> AttributeValue:
         """A set with the members that it shares with a stored set as these are stored.
 
         Other programs may write a member otherwise than `to_dynamo`: a UUID in upper case, a number with more digits.
-        Only the stored form finds it, and only that keeps it as it is.
+        Only the stored form finds it, and only that keeps it as it is. See `may_be_written_otherwise`.
 
         Args:
             form: a stored form that `to_dynamo` returned.
@@ -223,11 +231,11 @@ class SetField(Field):
         if self.element is None or "NULL" in form:
             return form  # members of one stored form, or None
         read_part, stored_members = self.element.read_part, dict[object, list[AttributeValue]]()
-        for member in _members_of(stored):
+        for member in stored_members_of(stored):
             stored_members.setdefault(read_part(member), []).append(member)
         members = {
             repr(as_stored): as_stored
-            for member in _members_of(form)
+            for member in stored_members_of(form)
             for as_stored in stored_members.get(read_part(member), [member])
         }
         return set_form(members.values())
@@ -244,7 +252,7 @@ class SetField(Field):
         return self.element.store_part(member)
 
 
-def _members_of(stored: AttributeValue) -> list[AttributeValue]:
+def stored_members_of(stored: AttributeValue) -> list[AttributeValue]:
     """The members of a stored set, in typed form. NULL stands for the empty set."""
     ((code, content),) = stored.items()
     if code == "L":

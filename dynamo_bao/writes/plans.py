@@ -10,7 +10,16 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Condition, Exists, all_of, equality
+from dynamo_bao.dynamodb.expressions.conditions import (
+    EMPTY,
+    Condition,
+    Contains,
+    Exists,
+    Negation,
+    all_of,
+    any_of,
+    equality,
+)
 from dynamo_bao.dynamodb.expressions.paths import attribute_of
 from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
@@ -19,7 +28,7 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ConditionalError, DataFormatError, ValidationError, message_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.numeric import CounterField
-from dynamo_bao.fields.sets import SetField
+from dynamo_bao.fields.sets import SetField, stored_members_of
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema, is_readable
@@ -385,7 +394,10 @@ def needs_source(schema: Schema, changes: Mapping[str, object]) -> bool:
         return True
     if any(type(change) is Parts and change.checks_result for change in changes.values()):
         return True
-    return is_long(changes)
+    return is_long(changes) or any(
+        type(change) is SetDelta and len(_unsure_members(schema.fields[name], change)) > _MAX_UNSURE_MEMBERS
+        for name, change in changes.items()
+    )
 
 
 def _put_delta(
@@ -415,7 +427,8 @@ def _put_members(
     """Adds members to a set, or removes members.
 
     One update cannot do both, or add to NULL. So the plan then replaces the set, on condition that it is the one that
-    was read.
+    was read. Members that another program may have written otherwise are removed on condition that they are stored in
+    the usual form. If they are not, the next plan has their stored form.
     """
     attribute = field.attribute
     if (members.added and members.removed) or _is_null(stored_item, field):
@@ -428,6 +441,22 @@ def _put_members(
         draft.update.add[attribute] = field.to_dynamo(members.added) or {}
     elif members.removed:
         draft.update.delete[attribute] = _as_stored(field, members.removed, stored_item) or {}
+        unsure = _unsure_members(field, members) if stored_item is None else ()
+        if unsure:
+            target = attribute_of(attribute)
+            contained = all_of(Contains(target, member) for member in unsure)
+            draft.conditions.append(any_of((Negation(Exists(target)), contained)))
+
+
+_MAX_UNSURE_MEMBERS = 50
+"""The most members that a condition checks. To remove more of them by key, the item is read first."""
+
+
+def _unsure_members(field: Field, members: SetDelta) -> list[AttributeValue]:
+    """The usual stored forms of removed members that another program may have written otherwise."""
+    if not (isinstance(field, SetField) and field.may_be_written_otherwise):
+        return []
+    return stored_members_of(field.to_dynamo(members.removed) or {"NULL": True})
 
 
 def _as_stored(field: Field, members: Any, stored_item: StoredItem | None) -> AttributeValue | None:

@@ -7,6 +7,7 @@ import enum
 import pickle
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,7 @@ from dynamo_bao import (
     CounterField,
     DateTimeField,
     DecimalField,
+    DropMembers,
     EnumField,
     FloatField,
     IntegerField,
@@ -469,6 +471,35 @@ def test_a_member_that_is_written_otherwise_can_be_removed(table: Manager, way: 
         write(session, loaded, way)
     assert raw(table, OfSets)["idents"] == {"SS": [QUIET]}
     assert loaded.idents == {uuid.UUID(QUIET)}
+
+
+@pytest.mark.quick_engines
+@pytest.mark.parametrize("way", ["outside", "context", "transaction", "transaction in a context"])
+@pytest.mark.parametrize("unknown", [0, 60])
+@pytest.mark.rule(23)
+def test_a_member_that_is_written_otherwise_can_be_removed_by_key(
+    table: Manager, way: str, unknown: int
+) -> None:
+    """Also beside members that are not stored, and many of these."""
+    put(table, OfSets, "idents", {"SS": [LOUD, QUIET]})
+    members = {uuid.UUID(LOUD), *(uuid.UUID(int=number) for number in range(unknown))}
+    context: Any = run_with_batch_context() if "context" in way else nullcontext()
+    with context, transaction() if "transaction" in way else nullcontext():
+        found = OfSets.update("k", {"idents": DropMembers(members)})
+    assert raw(table, OfSets)["idents"] == {"SS": [QUIET]}
+    assert found.idents == {uuid.UUID(QUIET)}
+
+
+@pytest.mark.rule(23)
+def test_a_member_in_its_usual_form_is_removed_by_key_in_one_request(table: Manager, seen: Wire) -> None:
+    put(table, OfSets, "idents", {"SS": [QUIET, LOUD.lower()]})
+    seen.clear()
+    OfSets.update("k", {"idents": DropMembers(uuid.UUID(LOUD))})
+    OfSets.update("k", {"numbers": DropMembers(5.0)})
+    assert seen.operations == ["UpdateItem", "UpdateItem"]
+    assert raw(table, OfSets)["idents"] == {"SS": [QUIET]}
+    OfSets.update("k", {"idents": DropMembers(uuid.UUID(LOUD))})
+    assert raw(table, OfSets)["idents"] == {"SS": [QUIET]}
 
 
 @pytest.mark.rule(23)

@@ -122,6 +122,8 @@ class AddMembers(ChangeValue):
 class DropMembers(ChangeValue):
     """Removes members from a set field, atomically. A member that is not in the set is not an error.
 
+    A member that another program has written in its own way, such as a UUID in upper case, costs a second request.
+
     Args:
         members: the members, or one set or list of them.
 
