@@ -229,12 +229,17 @@ class Change:
         self.creates_or_deletes = True
         invalidate(self.session, (self,))
 
-    def _evict_missing(self, error: BaoError) -> None:
-        """Makes the session forget its instance, if the error of the write shows that the item is not stored."""
+    def _note_if_missing(self, error: BaoError) -> None:
+        """Marks the instance as missing, if the error of the write shows that the item is not stored.
+
+        The session forgets any other instance of the item, so that it reads the item again for the next find.
+        """
         if not isinstance(error, ItemNotFoundError):
             return
         self._note_missing()
-        if self.session is not None:
+        if self.instance is not None:
+            mark_missing(self.instance)
+        if self.session is not None and self._session_instance() is not self.instance:
             self.session._instances.evict(self.mapper, self.subject.identity)
 
     def run_after_hooks(self, result: object) -> None:
@@ -389,10 +394,8 @@ class SaveChange(Change):
         return partitions_after(self.subject, index, self.changes, before)
 
     def translate_error(self, error: BaoError) -> BaoError:
-        if isinstance(error, ItemNotFoundError):
-            self._note_missing()
-            mark_missing(self.instance)
-        elif isinstance(error, WriteOutcomeUnknownError):
+        self._note_if_missing(error)
+        if isinstance(error, WriteOutcomeUnknownError):
             state_of(self.instance).unknown_outcome = error
         return version_conflict(self.subject.schema, error, self.assumed)
 
@@ -493,7 +496,7 @@ class UpdateChange(Change):
         return partitions_after(self.subject, index, self.changes, self._partitions_before(index))
 
     def translate_error(self, error: BaoError) -> BaoError:
-        self._evict_missing(error)
+        self._note_if_missing(error)
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def apply_result(self, stored: ReplyItem | None) -> Any:
@@ -529,7 +532,7 @@ class DeleteChange(Change):
         return self._partitions_before(index)
 
     def translate_error(self, error: BaoError) -> BaoError:
-        self._evict_missing(error)
+        self._note_if_missing(error)
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def apply_result(self, stored: ReplyItem | None) -> Any:

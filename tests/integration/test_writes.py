@@ -434,6 +434,23 @@ def test_a_delete_is_seen_by_the_session(manager: Manager, wire: Wire) -> None:
         assert again.name == user.name == User.find(user.user_id).name == "Countess"
 
 
+@pytest.mark.parametrize("way", ["alone", "transaction"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_object_whose_item_is_gone_no_longer_exists(manager: Manager, way: str, inside: bool) -> None:
+    """A delete that finds no item shows it, as a save does."""
+    Org.create(org_id="acme", name="Acme")
+    outside = Org.find("acme")
+    outside.exists()
+    with run_with_batch_context():
+        org = Org.find("acme") if inside else outside
+        assert org.name == "Acme"
+        remove_behind_our_back(manager, "o#acme", "o")
+        with pytest.raises(ItemNotFoundError), transaction() if way == "transaction" else nullcontext():
+            org.delete()
+        assert not org.exists()
+        assert not Org.find("acme")
+
+
 def test_conditions_of_a_delete(manager: Manager) -> None:
     """A delete whose condition does not hold leaves the item."""
     Org.create(org_id="acme", name="Acme")
