@@ -161,7 +161,7 @@ class Query:
     ) -> Query:
         """A query of the partition with a text."""
         if options:
-            _require_options(shape, options)
+            _require_options(mapper, shape, options)
         parameters = _parameters(mapper, shape, text, sort_condition, options)
         partition = (parameters.get("IndexName"), text)
         arguments = (sort_condition, options, parent)
@@ -326,12 +326,15 @@ class Query:
         return cached
 
 
-def _require_options(shape: Shape, options: QueryOptions) -> None:
+def _require_options(mapper: ModelMapper, shape: Shape, options: QueryOptions) -> None:
     """Raises `QueryError` for an option that no query has, or that is invalid by itself."""
     name = shape.name
     for option in options:
         if option not in QueryOptions.__annotations__:
-            hint = suggestion(option, QueryOptions.__annotations__)
+            if option in mapper.schema.fields:
+                hint = f" It is a field: give filter={mapper.schema.name}.fields.{option} == …"
+            else:
+                hint = suggestion(option, QueryOptions.__annotations__)
             raise QueryError(f"A query has no option {option!r}.{hint}", index=name)
     for option, number in (("limit", options.get("limit")), ("page_size", options.get("page_size"))):
         if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):

@@ -172,6 +172,8 @@ def test_wrong_options_and_conditions_raise_at_the_call(blog: Manager) -> None:
         user = User.find("u03")
         with pytest.raises(QueryError, match=r"no option 'limits'.*limit"):
             user.posts.where(limits=3)  # type: ignore[call-arg]
+        with pytest.raises(QueryError, match=r"no option 'text'.* filter=Post\.fields\.text == "):
+            user.posts.where(text="x")  # type: ignore[call-arg]
         with pytest.raises(QueryError, match="txt"):
             user.posts.where({"txt": "x"})
         with pytest.raises(QueryError, match="rank"):
