@@ -18,7 +18,7 @@ from dynamo_bao.errors import (
     message_of,
     suggestion,
 )
-from dynamo_bao.fields.numeric import CounterField
+from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField, IntegerField
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.late import write_side
@@ -257,17 +257,25 @@ class RepositoryWrites(Generic[M]):
         changes: dict[str, object] = {}
         for name, amount in amounts.items():
             field = self.schema.fields.get(name)
-            if field is None or not isinstance(field, CounterField):
-                counters = [f.name for f in self.schema.fields.values() if isinstance(f, CounterField)]
-                raise UnknownFieldError(
-                    f"{self.schema.name} has no counter {name!r}.{suggestion(name, counters)}", name, amount
-                )
+            if not isinstance(field, CounterField):
+                raise UnknownFieldError(self._no_counter(name), name, amount)
             changes[name] = write_side.CounterDelta.by(field, amount)
         if not changes:
             raise ValidationError(
                 f"{self.schema.name}: increment needs a counter and an amount, as in views=1."
             )
         return self._update(key, condition, changes)
+
+    def _no_counter(self, name: str) -> str:
+        """The text of the error for a name that is no counter."""
+        schema = self.schema
+        field = schema.fields.get(name)
+        if field is None:
+            counters = [other.name for other in schema.fields.values() if isinstance(other, CounterField)]
+            return f"{schema.name} has no counter {name!r}.{suggestion(name, counters)}"
+        text = f"{schema.name}.{name} is a {type(field).__name__}, and increment() adds to a CounterField."
+        is_number = isinstance(field, (IntegerField, FloatField, DecimalField))
+        return f"{text} Use update(key, {name}=Increment(…))." if is_number else text
 
     def upsert(self, values: Mapping[str, object] | None = None, /, **fields: object) -> M:
         """Updates the item with the key in the given fields, or creates it.

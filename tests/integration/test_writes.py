@@ -563,8 +563,12 @@ def test_increment_counts_atomically(manager: Manager, wire: Wire) -> None:
     assert Post.increment(post.post_id, views=-50).views == 0
     with pytest.raises(UnknownFieldError, match="Did you mean 'views'"):
         Post.increment(post.post_id, view=1)
-    with pytest.raises(UnknownFieldError):
+    with pytest.raises(
+        UnknownFieldError, match=r"Post\.title is a StringField, and increment\(\) adds to a Counter"
+    ):
         Post.increment(post.post_id, title=1)
+    with pytest.raises(UnknownFieldError, match=r"Use update\(key, age=Increment\(…\)\)"):
+        User.increment(User(name="Ada").user_id, age=1)
     with pytest.raises(ValidationError):
         Post.increment(post.post_id)
     with pytest.raises(ItemNotFoundError):
