@@ -248,7 +248,7 @@ def buckets_of(mapper: ModelMapper, operation: str, bucket: int | None) -> tuple
     if not schema.iterable:
         raise ConfigurationError(
             f"Model {schema.name} is not configured as iterable, which {operation}() requires. Define it with "
-            f"iterable=True, and save its existing items with force_reindex=True.",
+            f"iterable=True, and run 'bao reindex {schema.name}' if it has items.",
             model=schema.name,
         )
     if bucket is None:

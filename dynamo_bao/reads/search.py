@@ -384,7 +384,7 @@ def _config(schema: Schema, operation: str) -> SearchConfig:
     if schema.search is None:
         raise ConfigurationError(
             f"Model {schema.name} is not configured as searchable, which {operation}() requires. Define it with "
-            f'searchable=["<field>", …], and save its existing items with force_reindex=True.',
+            f"searchable=['<field>', …], and run 'bao reindex {schema.name}' if it has items.",
             model=schema.name,
         )
     return schema.search

@@ -491,7 +491,9 @@ def test_wrong_options(embedded: Manager, options: dict[str, Any]) -> None:
 
 def test_models_that_cannot_be_searched(embedded: Manager) -> None:
     """Models must be searchable and iterable, and buckets exist."""
-    with pytest.raises(ConfigurationError, match="Plain is not configured as searchable"):
+    with pytest.raises(
+        ConfigurationError, match=r"Plain is not configured as searchable.* 'bao reindex Plain'"
+    ):
         search_all(embedded.repository(Plain), ["fox"])
     with pytest.raises(ConfigurationError, match="Loose is not configured as iterable"):
         search_all(embedded.repository(Loose), ["fox"])
