@@ -326,7 +326,7 @@ class TransactionError(BaoError):
         BaoError.__init__(self, message)
         self.reasons: tuple[str | None, ...] = tuple(reasons)
         self.errors: tuple[BaoError | None, ...] = tuple(errors)
-        self.objects: tuple[object, ...] = ()
+        self.objects: tuple[Any, ...] = ()
 
 
 class TransactionTooLargeError(TransactionError, ValueError):
@@ -455,9 +455,9 @@ class CommitError(BaoError):
         unknown: Sequence[object] = (),
     ) -> None:
         super().__init__(message)
-        self.done: tuple[object, ...] = tuple(done)
-        self.not_done: tuple[object, ...] = tuple(not_done)
-        self.unknown: tuple[object, ...] = tuple(unknown)
+        self.done: tuple[Any, ...] = tuple(done)
+        self.not_done: tuple[Any, ...] = tuple(not_done)
+        self.unknown: tuple[Any, ...] = tuple(unknown)
 
 
 class UncommittedChangesError(CommitError):

@@ -8,6 +8,7 @@ from typing import Any, assert_type
 from fastapi import FastAPI
 
 from dynamo_bao import (
+    CommitError,
     CounterField,
     CreateDateField,
     HasMany,
@@ -143,6 +144,10 @@ assert_type(manager.repository(User).save(User(name="x", email="y")), User)
 
 with run_with_batch_context() as session:
     assert_type(session, Session)
+    try:
+        session.commit()
+    except CommitError as error:
+        assert_type([user.user_id for user in (*error.done, *error.not_done, *error.unknown)], list[Any])
 assert_type(run_with_batch_context(lambda: int("3")), int)
 
 
