@@ -14,7 +14,8 @@ _NOT_EMPTY = Rule("is an empty id; use None for no relation", expr="{v}")
 class RelatedField(StringField):
     """The primary id of an item of another model. The field ``user_id`` adds the relation ``post.user``.
 
-    The field also accepts an instance of the model, and holds its id.
+    The field also accepts an instance of the model, and holds its id: ``user.primary_id``. That is a text, also if the
+    key of the model is a number or a UUID; ``User.make_primary_id(7)`` makes it.
 
     Args:
         target: the related model, or its name if it is defined later.
@@ -55,7 +56,13 @@ class RelatedField(StringField):
     def normalise(self, value: Any) -> str:
         if isinstance(value, str):
             return super().normalise(value)
-        names = {getattr(base, "__bao_name__", base.__name__) for base in type(value).__mro__}
-        if self.target_name not in names or not hasattr(value, "__bao_key_for_relation__"):
-            self.refuse_class(value, f"a {self.target_name} or its primary id")
+        target = self.target_name
+        if not hasattr(value, "__bao_key_for_relation__"):
+            raise self.error(
+                f"takes a {target} or its primary id, which is a text, not {type(value).__name__}; "
+                f"{target}.make_primary_id(…) makes it of the value of a key",
+                value,
+            )
+        if target not in {getattr(base, "__bao_name__", base.__name__) for base in type(value).__mro__}:
+            self.refuse_class(value, f"a {target} or its primary id")
         return str(value.__bao_key_for_relation__(f"{self.model}.{self.name}"))

@@ -746,6 +746,8 @@ def test_a_relation_takes_an_instance_of_its_target_and_holds_its_id() -> None:
         assert field.accept(User(user_id="u-1")) == "u-1"
         with pytest.raises(ValidationError, match="takes a User or its primary id, not Other"):
             field.accept(Other(other_id="o-1"))
+        with pytest.raises(ValidationError, match=r"is a text, not int; User\.make_primary_id\(…\) makes it"):
+            field.accept(7)
 
 
 def test_all_wrong_fields_are_told_at_once() -> None:
