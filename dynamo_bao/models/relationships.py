@@ -22,7 +22,8 @@ R = TypeVar("R")
 class Related(RelatedDeclaration, Generic[R]):
     """The related instance of a relation field, as an attribute whose type checkers know.
 
-    Each `RelatedField` adds such an attribute without a type, named without ``_id``.
+    Each `RelatedField` adds such an attribute without a type, named without ``_id``. Of a relation that may be None the
+    type is ``Related["User | None"]``.
 
     Args:
         field: the relation field.
@@ -40,7 +41,7 @@ class Related(RelatedDeclaration, Generic[R]):
             return self  # type: ignore[return-value]  # on the class it is the declaration
         return related(instance, self.field)  # type: ignore[no-any-return]
 
-    def __set__(self, instance: object, value: object) -> None:
+    def __set__(self, instance: object, value: R | str | None) -> None:
         setattr(instance, self.field, value)
 
 

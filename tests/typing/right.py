@@ -74,7 +74,9 @@ class Post(Model, prefix="p", iterable=True):
 
     primary_key = PrimaryKey("post_id")
     posts_for_user = Index("user_id", "post_id", id="gsi2")
+    editor_id: str | None = RelatedField("User", default=None)
     user = Related["User"]("user_id")
+    editor = Related["User | None"]("editor_id")
 
 
 class Tag(Model, prefix="t"):
@@ -127,6 +129,11 @@ assert_type(first_or_404(User.by_status.query("active")), User)
 post = Post(user_id=ada.user_id, slug="notes")
 assert_type(post.user, User)
 assert_type(post.user.name, str)
+assert_type(post.editor, User | None)
+post.user = ada
+post.editor = None
+post.editor = ada
+post.editor = "x"
 assert_type(post.related(User, "user_id"), User)
 assert_type(Post.posts_for_user.query(ada), QueryResult[Post])
 for row in Post.posts_for_user.query(ada):

@@ -34,6 +34,7 @@ ada.posts.where({}, limit="3")  # wrong
 ada.post  # wrong
 ada.nmae = "Grace"  # wrong
 ada.name = 3  # wrong
+ada.posts[0].user = ada.posts[0]  # wrong
 User(name="Ada", email="x", posts=[])  # wrong
 StringField(max_lenth=80)  # wrong, but not for ty
 StringField(max_length="80")  # wrong, but not for ty
