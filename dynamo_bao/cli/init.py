@@ -33,7 +33,8 @@ from dynamo_bao import (
 )
 
 
-# To search users, add searchable={"fields": ["name"], "normalise": "nfkc-casefold"}, then bao update-table.
+# To search users, add searchable={"fields": ["name"], "normalise": "nfkc-casefold"}. Then run bao update-table, and
+# bao reindex User if there are users.
 class User(Model, prefix="u", iterable=True):
     user_id: str = UlidField(auto_assign=True)
     name: str = StringField()
