@@ -157,7 +157,8 @@ def _edit_inside(schema: Schema, owner: Field, inner: Steps, value: Any) -> Edit
     if isinstance(value, Remove):
         _check_removable(schema, owner, inner)
     if isinstance(value, (AddMembers, DropMembers)):
-        raise _misplaced(schema, path, value, "fields that are sets, not for sets inside of documents")
+        targets = "fields that are sets, not for sets inside of documents; load the object, change its set and save it"
+        raise _misplaced(schema, path, value, targets)
     if isinstance(value, ChangeValue):
         return _edit(schema, path, part, value)
     return Edit(inner, "set", _stored(schema, path, part, value))

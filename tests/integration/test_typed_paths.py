@@ -145,6 +145,11 @@ WRONG: list[tuple[dict[str, Any], type[BaoError], str]] = [
         "AddMembers is for sets of texts, numbers or bytes; load the object",
     ),
     ({"flags": DropMembers(True)}, QueryError, "DropMembers is for sets of texts, numbers or bytes"),
+    (
+        {"mixed.a": AddMembers("x")},
+        QueryError,
+        "sets inside of documents; load the object, change its set and save",
+    ),
 ]
 
 
