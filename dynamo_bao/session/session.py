@@ -22,6 +22,7 @@ from dynamo_bao.session.bindings import (
 )
 from dynamo_bao.session.budget import Budget, BudgetBlock
 from dynamo_bao.session.instances import SessionInstances
+from dynamo_bao.session.lazy import not_stored_yet
 from dynamo_bao.session.loader import Loader
 from dynamo_bao.session.ownership import SessionOwnership, SessionState
 from dynamo_bao.session.partitions import Partitions
@@ -259,8 +260,15 @@ class Session:
 
         Args:
             instance: an instance of this session.
+
+        Raises:
+            BatchContextError: if the instance does not belong to this session.
+            ItemNotFoundError: for a new instance, which has no item yet.
         """
         self._ownership.check()
+        self._require_own(instance, "Use its own refresh() instead.")
+        if state_of(instance).status is Status.TRANSIENT:
+            raise not_stored_yet(type(instance).__name__)
         self._partitions.clear()
         forget_items(instance)
         self._instances.reload(instance, keep_changes=False)
@@ -289,14 +297,18 @@ class Session:
             ...     session.expunge(user)
         """
         self._ownership.check()
-        if state_of(instance).session is not self:
-            raise BatchContextError(f"{instance!r} is not an instance of this session.")
+        self._require_own(instance, "There is nothing to remove.")
         entry = self._work.of(instance)
         if entry is not None:
             self._work.drop([entry])
         self._instances.detach(instance)
         self._partitions.clear()
         forget_items(instance)
+
+    def _require_own(self, instance: Instance, remedy: str) -> None:
+        """Raises `BatchContextError` for anything but an instance of this session: the map holds one for each key."""
+        if not isinstance(instance, Instance) or state_of(instance).session is not self:
+            raise BatchContextError(f"{instance!r} is not an instance of this session. {remedy}")
 
     def clear(self) -> None:
         """Removes all instances, pending lookups and cached queries. Figures and budgets stay.

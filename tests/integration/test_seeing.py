@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import logging
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import (
+    BatchContextError,
     BudgetExceededError,
     ConfigurationError,
     Manager,
@@ -263,6 +265,26 @@ def test_limits_are_at_least_one(option: str) -> None:
     """A limit of nothing is told at the call."""
     with pytest.raises(ConfigurationError, match=option):
         run_with_batch_context(**{option: 0})  # type: ignore[call-overload]
+
+
+def test_a_session_refreshes_its_own_instances_only(people: list[str], sent: Wire) -> None:
+    """The object of another session, or of none, never takes the place of the session's own."""
+    detached = User.find(people[0])
+    assert detached.name == "user 0"
+    with run_with_batch_context() as outer:
+        others = User.find(people[0])
+        with run_with_batch_context() as session:
+            own = User.find(people[0])
+            assert own.name == others.name
+            sent.clear()
+            for wrong in (detached, others, copy.copy(own), User(name="new", email="new@x"), None):
+                with pytest.raises(BatchContextError, match=r"not an instance of this session.*refresh\(\)"):
+                    session.refresh(wrong)  # type: ignore[arg-type]
+            assert len(sent) == 0
+            assert User.find(people[0]) is own
+            session.refresh(own)
+            assert sent.keys() == [f"u#{people[0]}"]
+        assert outer.is_open
 
 
 def test_expunge_and_clear(people: list[str], sent: Wire) -> None:
