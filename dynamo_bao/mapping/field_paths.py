@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dynamo_bao.dynamodb.expressions.paths import OperandError, PathLike, Steps, path_text
@@ -85,7 +85,7 @@ class FieldPath(PathLike):
 
     def is_in(self, values: Any) -> conditions.Condition:
         """The field equals one of up to 100 values."""
-        if isinstance(values, (str, bytes, Mapping)):
+        if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
             raise OperandError(
                 f"{self.path!r}.is_in() takes several values, not {type(values).__name__}.", self.path
             )

@@ -209,6 +209,10 @@ class Manager:
         """The repository of `model`, or None if this manager does not serve it."""
         repository = self._repositories.get(model)
         if repository is None:
+            if not (isinstance(model, type) and issubclass(model, Instance)):
+                raise ConfigurationError(
+                    f"repository({model!r}): give a Model class, such as repository(User)."
+                )
             if not self._takes_all_models and model not in self._listed_models:
                 return None
             with self._lock:

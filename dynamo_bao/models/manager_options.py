@@ -15,6 +15,7 @@ from dynamo_bao.errors import ConfigurationError, ConfigurationWarning
 from dynamo_bao.policy import Policy, RequireContext, policy_from_setting
 from dynamo_bao.runtime.call_site import calling_line
 from dynamo_bao.runtime.late_libraries import inspect, logging
+from dynamo_bao.session.settings import require_count, require_seconds
 
 _TABLE: Final = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?\Z")
 _TRANSPORT: Final = ("send", "close", "clock")
@@ -110,13 +111,8 @@ def _check_texts(options: Mapping[str, object]) -> None:
 
 def checked_numbers(deadline: object, max_concurrency: object) -> None:
     """Raises `ConfigurationError` if the deadline or the concurrency is not a positive number."""
-    if isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not deadline > 0:
-        raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.", field="deadline")
-    if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int) or max_concurrency < 1:
-        raise ConfigurationError(
-            f"max_concurrency={max_concurrency!r}; give a whole number of at least 1.",
-            field="max_concurrency",
-        )
+    require_seconds("deadline", deadline)
+    require_count("max_concurrency", max_concurrency)
 
 
 def checked_read_timeout(settings: Settings) -> float | None:

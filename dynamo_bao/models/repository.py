@@ -596,7 +596,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
         return self.registry._related_repository(relation.target, self.model)
 
     def _unknown_relation(self, name: str, further_names: Iterable[str] = ()) -> ConfigurationError:
-        hint = suggestion(name, (*self.schema.relation_names, *further_names))
+        hint = suggestion(str(name), (*self.schema.relation_names, *further_names))
         return ConfigurationError(
             f"{self.schema.name}.{name} is not a valid relation field.{hint}",
             model=self.schema.name,

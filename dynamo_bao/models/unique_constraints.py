@@ -19,7 +19,7 @@ def constraint_named(schema: Schema, name: str) -> UniqueConstraintSchema:
     for constraint in schema.constraints.values():
         if name in (constraint.name, constraint.field.name):
             return constraint
-    hint = suggestion(name, schema.constraints)
+    hint = suggestion(str(name), schema.constraints)
     raise ConfigurationError(f"{schema.name} has no unique constraint {name!r}.{hint}", model=schema.name)
 
 

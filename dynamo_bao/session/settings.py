@@ -59,13 +59,13 @@ class SessionSettings:
         if fetch not in FETCH_MODES:
             raise ConfigurationError(f"fetch={fetch!r}; use one of {', '.join(map(repr, FETCH_MODES))}.")
         if max_concurrency is not None:
-            _require_count("max_concurrency", max_concurrency)
+            require_count("max_concurrency", max_concurrency)
         if deadline is not None:
-            _require_seconds("deadline", deadline)
-        _require_count("peer_limit", peer_limit)
-        _require_count("query_limit", query_limit)
+            require_seconds("deadline", deadline)
+        require_count("peer_limit", peer_limit)
+        require_count("query_limit", query_limit)
         if max_cached is not None:
-            _require_count("max_cached", max_cached)
+            require_count("max_cached", max_cached)
         self.deadline: float | None = deadline
         self.max_concurrency: int | None = max_concurrency
         self.fetch = fetch
@@ -87,14 +87,16 @@ class SessionSettings:
         return database.deadline_from_now(self.deadline, self.max_throttled_calls)
 
 
-def _require_count(name: str, number: object) -> None:
+def require_count(name: str, number: object) -> None:
+    """Raises `ConfigurationError` if an option is not a whole number of at least 1."""
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
+        raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.", field=name)
 
 
-def _require_seconds(name: str, seconds: object) -> None:
+def require_seconds(name: str, seconds: object) -> None:
+    """Raises `ConfigurationError` if an option is not a positive number of seconds."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise ConfigurationError(f"{name}={seconds!r}; give seconds, more than 0.")
+        raise ConfigurationError(f"{name}={seconds!r}; give seconds, more than 0.", field=name)
 
 
 DEFAULT_SETTINGS = SessionSettings()

@@ -261,10 +261,11 @@ def test_max_cached_keeps_all_changes(people: list[str], by_query: bool) -> None
 
 
 @pytest.mark.parametrize("option", ["max_cached", "peer_limit", "query_limit", "max_concurrency", "deadline"])
-def test_limits_are_at_least_one(option: str) -> None:
-    """A limit of nothing is told at the call."""
+@pytest.mark.parametrize("wrong", [0, -1, "5", True, [], float("nan")], ids=repr)
+def test_limits_are_numbers_of_at_least_one(option: str, wrong: Any) -> None:
+    """A limit of nothing, or what is no number, is told at the call."""
     with pytest.raises(ConfigurationError, match=option):
-        run_with_batch_context(**{option: 0})  # type: ignore[call-overload]
+        run_with_batch_context(**{option: wrong})
 
 
 def test_a_session_refreshes_its_own_instances_only(people: list[str], sent: Wire) -> None:

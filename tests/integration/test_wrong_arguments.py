@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
 
 import dynamo_bao
 from dynamo_bao import (
+    AddMembers,
     AllowDirect,
     ConfigurationError,
     ConfigurationWarning,
@@ -79,6 +80,24 @@ def test_no_index_begins_with_the_fields(embedded: Manager, filters: dict[str, A
 def test_a_unique_constraint_that_is_none(embedded: Manager) -> None:
     with pytest.raises(ConfigurationError, match=r"User has no unique constraint 'emial'.*unique_email"):
         User.find_by_unique_constraint("emial", "a@x")
+    for wrong in (None, 3, ["unique_email"]):
+        with pytest.raises(ConfigurationError, match=r"User has no unique constraint .*unique_email"):
+            User.find_by_unique_constraint(cast(str, wrong), "a@x")
+
+
+@pytest.mark.parametrize("wrong", ["User", None, 3, int, object()], ids=repr)
+def test_a_repository_of_what_is_no_model(embedded: Manager, wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"give a Model class, such as repository\(User\)"):
+        embedded.repository(wrong)
+
+
+def test_values_of_expressions_and_changes(embedded: Manager) -> None:
+    for wrong in (None, 3, "a", {"a": 1}):
+        with pytest.raises(QueryError, match=r"name.*is_in\(\) takes several values"):
+            User.fields.name.is_in(cast(Any, wrong))
+    for wrong in ({"a": 1}, [["a"]]):
+        with pytest.raises(QueryError, match="AddMembers and DropMembers"):
+            AddMembers(wrong)
 
 
 def test_a_version_of_a_model_without_versions(embedded: Manager) -> None:

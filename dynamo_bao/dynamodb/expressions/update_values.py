@@ -98,7 +98,10 @@ def _members(members: tuple[object, ...]) -> frozenset[object]:
     listed = alone if isinstance(alone, (set, frozenset, list, tuple)) else members
     if not listed:
         raise QueryError("AddMembers and DropMembers need at least one member.")
-    return frozenset(listed)
+    try:
+        return frozenset(listed)
+    except TypeError:
+        raise QueryError("AddMembers and DropMembers take what a set can hold, no dicts or lists.") from None
 
 
 @frozen(init=False)
