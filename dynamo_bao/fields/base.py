@@ -409,6 +409,17 @@ class Field(LooksLikeAny):  # type: ignore[misc]  # mypy sees the base Any
         """
         return False
 
+    def has_own_literals(self, stored: AttributeValue) -> bool:
+        """Whether a part of a document that is typed by a `Literal` has one of its values. It tells classes apart.
+
+        Args:
+            stored: a stored form that the field can read.
+
+        Returns:
+            False if a `Literal` in it has another value.
+        """
+        return True
+
     def store_part(self, value: Any) -> AttributeValue:
         """The stored form of a part of a document, which may be None.
 

@@ -388,14 +388,19 @@ class UnionField(Field):
         Raises:
             ValueError: if it is of none of the types.
         """
+        readers = []
         # A set that is empty or has mixed members is stored with another code than its usual one.
         for option in sorted(self.options, key=lambda option: option.code not in stored):
             try:
                 option.from_dynamo(stored)
             except Exception:  # noqa: S112  # try the next option
                 continue
-            return option
-        raise ValueError(f"does not hold a {type_text(self.annotation)}")
+            if option.has_own_literals(stored):
+                return option
+            readers.append(option)
+        if not readers:
+            raise ValueError(f"does not hold a {type_text(self.annotation)}")
+        return readers[0]
 
 
 def _container(annotation: object, inside: bool) -> Callable[..., Field] | None:

@@ -133,6 +133,14 @@ class NestedField(Field):
             for name, member in self.members.items()
         )
 
+    def has_own_literals(self, stored: AttributeValue) -> bool:
+        content = stored.get("M", {})
+        return all(
+            member.field.has_own_literals(content[name])
+            for name, member in self.members.items()
+            if name in content
+        )
+
     # --- values -----------------------------------------------------------------------------------------
 
     def normalise(self, value: Any) -> Any:

@@ -77,6 +77,9 @@ class StringField(Field):
             rules.append(Rule(fault, test=self.choices.__contains__))
         return tuple(rules)
 
+    def has_own_literals(self, stored: AttributeValue) -> bool:
+        return self.choices is None or "NULL" in stored or self.from_dynamo(stored) in self.choices
+
     def normalized_expr(self) -> str | None:
         return "type({v}) is str"
 

@@ -111,6 +111,32 @@ class Opened:
     mode: dataclasses.InitVar[str]
 
 
+@attrs.define
+class Cat:
+    name: str = "cat"
+    kind: Literal["cat", "kitten"] = "cat"
+
+
+@dataclasses.dataclass
+class Dog:
+    name: str = "dog"
+    kind: Literal["dog"] = "dog"
+
+
+@attrs.define
+class Kennel:
+    """Of the same members as `Basket`."""
+
+    pet: Dog = attrs.Factory(Dog)
+    stars: Literal[1, 2] | None = None
+
+
+@attrs.define
+class Basket:
+    pet: Cat = attrs.Factory(Cat)
+    stars: Literal[1, 2] | None = None
+
+
 class Named(NamedTuple):
     x: int
 
@@ -202,6 +228,30 @@ KEPT: list[tuple[Any, Any, dict[str, Any]]] = [
                 {"M": {"x": {"N": "1"}, "label": {"S": ""}}},
                 {"M": {"name": {"S": "a"}, "children": {"L": []}}},
             ]
+        },
+    ),
+    (
+        list[Cat | Dog],
+        [Dog("a"), Cat("a", "kitten")],
+        {
+            "L": [
+                {"M": {"name": {"S": "a"}, "kind": {"S": "dog"}}},
+                {"M": {"name": {"S": "a"}, "kind": {"S": "kitten"}}},
+            ]
+        },
+    ),
+    (
+        dict[str, Kennel | Basket],
+        {"a": Basket(stars=1)},
+        {
+            "M": {
+                "a": {
+                    "M": {
+                        "pet": {"M": {"name": {"S": "cat"}, "kind": {"S": "cat"}}},
+                        "stars": {"N": "1"},
+                    }
+                }
+            }
         },
     ),
     (date, date(2026, 1, 31), {"S": "2026-01-31"}),
@@ -393,6 +443,17 @@ def test_what_is_stored_in_another_type_cannot_be_read(annotation: Any, stored: 
     """It is no value of the annotation, so the field has none."""
     with pytest.raises(ValueError):
         field_of(annotation).from_dynamo(stored)
+
+
+def test_a_value_without_a_known_literal_is_read_as_the_first_class() -> None:
+    """A class may get its `Literal` member later, and another program may store other values of it."""
+    field = field_of(list[Cat | Dog])
+    for stored, found in [
+        ({"name": {"S": "a"}}, Cat("a")),
+        ({"kind": {"S": "dog"}}, Dog()),
+        ({"kind": {"S": "bird"}}, Cat(kind=typing.cast(Any, "bird"))),
+    ]:
+        assert field.from_dynamo({"L": [{"M": stored}]}) == [found]
 
 
 def test_sets_inside_read_from_lists_too() -> None:
