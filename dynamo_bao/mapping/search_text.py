@@ -31,6 +31,8 @@ _OPTIONS: Final = ("fields", "case_sensitive", "min_term_length", "dedupe", "nor
 LOWER: Final = "lower"
 FOLDED: Final = "nfkc-casefold"
 NORMALISATIONS: Final = (LOWER, FOLDED)
+_BYTE_ORDER_MARK: Final = "\ufeff"
+"""JavaScript counts it as a space, but not as the end of a word when it chooses the lower case of a sigma."""
 _CAMEL: Final = {"caseSensitive": "case_sensitive", "minTermLength": "min_term_length"}
 
 
@@ -173,8 +175,11 @@ def normalise_term(term: str, config: SearchConfig) -> str:
     """
     if config.normalise == FOLDED:
         term = folded(term)
-    text = "".join(char if unicodedata.category(char)[0] in "LN" else " " for char in term)
-    return " ".join((text if config.case_sensitive else text.lower()).split())
+    kept = (
+        char if char == _BYTE_ORDER_MARK or unicodedata.category(char)[0] in "LN" else " " for char in term
+    )
+    text = "".join(kept) if config.case_sensitive else "".join(kept).lower()
+    return " ".join(text.replace(_BYTE_ORDER_MARK, " ").split())
 
 
 def folded(text: str) -> str:
