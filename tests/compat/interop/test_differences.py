@@ -176,6 +176,28 @@ def test_what_is_no_text_is_named(javascript: JavaScript, python: Python, table:
     assert (caught.value.key, caught.value.field) == (TEAM, "name")
 
 
+@pytest.mark.parametrize(
+    ("field", "name", "given"),
+    [("crew", "crew", 3.5), ("launchedAt", "launched_at", 0.5), ("registeredAt", "registered_at", "2025-01-02")],
+)
+def test_a_value_of_another_kind_is_named(
+    field: str, name: str, given: Any, javascript: JavaScript, python: Python, client: Any, table: str
+) -> None:
+    """JavaScript stores a fraction for a whole number or a moment, and a text for a date of creation, as they are;
+    Python names the field, reads the others, and can save them."""
+    javascript.begin([create("Boat", **{**EVERYTHING, field: given})], width=1)
+    assert python.manager is not None
+    boat = python.manager.models.Boat.find("sea-1")
+    with pytest.raises(DataFormatError, match=rf"Boat 'sea-1'.*'{field}'") as caught:
+        getattr(boat, name)
+    assert caught.value.field == name
+    before = items_of(client, table)["b#sea-1", "b"][field]
+    boat.weight = 2.0
+    boat.save()
+    item = items_of(client, table)["b#sea-1", "b"]
+    assert (item[field], item["weight"]) == (before, {"N": "2"})
+
+
 @pytest.mark.parametrize("values", [{"sensor": -7}, {"takenAt": EPOCH - timedelta(milliseconds=1)}])
 def test_keys_that_would_not_sort_are_refused(
     values: dict[str, Any], javascript: JavaScript, python: Python, table: str
@@ -285,6 +307,16 @@ def test_the_prefix_as_partition_key_has_no_tenants(
             pytest.raises(ConfigurationError, match="tenants would share keys"),
         ):
             setting.find("flag")
+
+
+def test_the_tenant_named_default_is_none_in_javascript(
+    javascript: JavaScript, python: Python, table: str
+) -> None:
+    """JavaScript stores its items without a tenant; Python keeps it apart as any other."""
+    javascript.create("Team", {"teamId": TEAM, "name": "Blue"}, tenant="default")
+    assert python.find("Team", TEAM, tenant="default") is None
+    found = python.find("Team", TEAM)
+    assert found is not None and found["name"] == "Blue"
 
 
 # --- what was deleted, and what was renamed -----------------------------------------------------------------------
