@@ -384,6 +384,22 @@ def test_a_unique_value_of_an_item_that_expired_is_free(
     assert items_of(client, table) == {}
 
 
+def test_a_unique_zero_is_given_back(javascript: JavaScript, python: Python, client: Any, table: str) -> None:
+    """JavaScript finds nothing by it, and leaves its guard behind; Python takes it over, and gives it back."""
+    carry_out(javascript, [member(ANN, "ann", badge=0)])
+    with pytest.raises(Refused, match="badge value is required"):
+        javascript.unique("Member", "uniqueBadge", 0)
+    found = python.unique("Member", "uniqueBadge", 0)
+    assert found is not None and found.id == ANN
+    javascript.delete("Member", ANN)
+    assert list(items_of(client, table)) == [("_raft_uc#_uc2#m#badge:0", "_raft_uc")]
+    with pytest.raises(Refused, match="condition check failure"):
+        carry_out(javascript, [member(BEN, "ben", badge=0)])
+    carry_out(python, [member(BEN, "ben", badge=0)])
+    python.delete("Member", BEN)
+    assert items_of(client, table) == {}
+
+
 def test_the_name_in_guards_is_javascripts(javascript: JavaScript, client: Any, table: str) -> None:
     """A Python class of another name says JavaScript's with ``name=``; without it JavaScript cannot delete."""
 
