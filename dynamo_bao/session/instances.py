@@ -52,7 +52,7 @@ class SessionInstances:
         self._identity = IdentityMap(max_cached)
         self.lookups: Lookups = Lookups()
         self._deleted: dict[ItemKey, weakref.ref[Instance]] = {}
-        # Instances that new ones have replaced which were only added so far.
+        # Instances of items that new ones, which were only added so far, have replaced.
         self._replaced: dict[ItemKey, weakref.ref[Instance]] = {}
         self._unloaded: dict[ItemKey, weakref.ref[Instance]] = {}
 
@@ -141,14 +141,20 @@ class SessionInstances:
     def stored_instance(self, mapper: ModelMapper, identity: Identity, tenant: str | None) -> Instance:
         """The instance of a stored item, for a consistent read that no figure counts.
 
-        It is the session's instance for the key. A new one that was only added does not count: then it is another one,
-        which the session does not cache.
+        It is the session's instance for the key. A new one that was only added does not count: then it is the one that
+        the new one has replaced.
         """
         instance = self.lookup(mapper, identity, tenant, consistent=True, counted=False)
-        if state_of(instance).status is Status.TRANSIENT:
-            instance = pending_instance(mapper, identity, tenant, self._session)
-            state_of(instance).wants_consistent = True
-        return instance
+        if state_of(instance).status is not _TRANSIENT:
+            return instance
+        stored = self.get_stored(mapper, identity.key)
+        if stored is None:
+            stored = pending_instance(mapper, identity, tenant, self._session)
+            state_of(stored).wants_consistent = True
+            self._replaced[mapper, identity.key] = weakref.ref(stored)
+        elif not state_of(stored).consistent:
+            unload(stored, consistent=True, keep_changes=True)
+        return stored
 
     def lookup_new(
         self, mapper: ModelMapper, identities: Iterable[Identity], tenant: str | None
@@ -248,6 +254,14 @@ class SessionInstances:
         """The session's instance for a key, or None."""
         return self._identity.get((mapper, key))
 
+    def get_stored(self, mapper: ModelMapper, key: Key) -> Instance | None:
+        """`get`, but instead of a new instance that was only added the one that it has replaced, if there is one."""
+        instance = self.get(mapper, key)
+        if instance is None or state_of(instance).status is not _TRANSIENT:
+            return instance
+        reference = self._replaced.get((mapper, key))
+        return None if reference is None else reference()
+
     def attach_new(self, mapper: ModelMapper, new_instances: Mapping[Key, Instance]) -> Key | None:
         """Makes new instances of a model the session's instances for their keys.
 
@@ -279,7 +293,9 @@ class SessionInstances:
         state_of(instance).session = self._session
         key = key_of(instance)
         self.lookups.discard(key)
-        if not self._was_added(key):
+        if self._was_added(key):
+            self._replaced[key] = weakref.ref(instance)
+        else:
             self._identity.hold(key, instance)
 
     def _was_added(self, key: ItemKey) -> bool:

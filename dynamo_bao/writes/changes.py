@@ -257,6 +257,12 @@ class Change:
         instance = self.session._instances.get(self.mapper, self.subject.identity.key)
         return None if instance is None or state_of(instance).status is Status.TRANSIENT else instance
 
+    def _stored_instance(self) -> Any:
+        """The session's instance of the stored item, or None. It is not a new one that was only added."""
+        if self.session is None:
+            return None
+        return self.session._instances.get_stored(self.mapper, self.subject.identity.key)
+
 
 class CreateChange(Change):
     """Stores a transient instance as a new item.
@@ -501,7 +507,7 @@ class UpdateChange(Change):
 
     def apply_result(self, stored: ReplyItem | None) -> Any:
         item = self.reread(self) if stored is None else stored  # a transaction does not return items
-        cached, identity = self._session_instance(), self.subject.identity
+        cached, identity = self._stored_instance(), self.subject.identity
         if cached is None:
             instance = loaded_instance(self.mapper, identity, self.subject.tenant, item)
             state_of(instance).consistent = True
@@ -536,7 +542,7 @@ class DeleteChange(Change):
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def apply_result(self, stored: ReplyItem | None) -> Any:
-        cached = self._session_instance()
+        cached = self._stored_instance()
         deleted = self.instance if self.instance is not None else cached
         old_item = stored or (self.stored_item.item if self.stored_item else None)
         if deleted is None:
@@ -555,7 +561,7 @@ class DeleteChange(Change):
         return deleted
 
     def apply_locally(self) -> Any:
-        existing = self.instance if self.instance is not None else self._session_instance()
+        existing = self.instance if self.instance is not None else self._stored_instance()
         if existing is not None:
             self._local_changes = local_changes(existing)
             self._was_pending = state_of(existing).status is Status.PENDING
@@ -689,7 +695,7 @@ class UpdateByKeyChange(UpdateChange):
 
     def _pending_result(self) -> Any:
         """The instance of an updated item that could not be read. It is loaded when one of its fields is read."""
-        instance = self._session_instance()
+        instance = self._stored_instance()
         if instance is not None:
             unload(instance, consistent=True, keep_changes=True)
             return instance

@@ -900,6 +900,26 @@ def test_an_update_by_key_is_of_the_stored_item(embedded: Manager) -> None:
     assert Org.find("acme").name == "Acme & Sons"
 
 
+@pytest.mark.parametrize("where", [transaction, nullcontext])
+@pytest.mark.parametrize("held", [True, False])
+def test_updates_by_key_beside_an_added_object_are_of_one_object(
+    embedded: Manager, where: Callable[[], Any], held: bool
+) -> None:
+    """Each of them returned an object of its own, which did not show the other update."""
+    post_id = Post.create(title="First", user_id="a").post_id
+    with run_with_batch_context() as session:
+        found = Post.find(post_id) if held else None
+        session.add(Post(post_id=post_id, title="Other"), overwrite=True)
+        with where():
+            older = Post.update(post_id, user_id="b")
+            assert Post.update(post_id, title="Second") is older
+            assert found is None or found is older
+        assert (older.title, older.user_id) == ("Second", "b")
+        assert Post.delete(post_id) is older
+        assert not older.exists()
+        session.rollback()
+
+
 def test_what_a_block_deleted_cannot_be_deleted_again(embedded: Manager, sent: Wire) -> None:
     """The second call says so at once, and the first one is still carried out."""
     Org.create(org_id="a", name="A")
