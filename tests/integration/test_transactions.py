@@ -920,6 +920,17 @@ def test_updates_by_key_beside_an_added_object_are_of_one_object(
         session.rollback()
 
 
+def test_items_of_updates_by_key_can_be_read_in_one_request(embedded: Manager, sent: Wire) -> None:
+    keys = [Post.create(title="First").post_id for _ in range(5)]
+    sent.clear()
+    with run_with_batch_context(), transaction():
+        held = Post.batch_find(keys, consistent_read=True)
+        for key in keys:
+            assert Post.update(key, title="Second") is held[key]
+            Post.increment(key, views=1)
+    assert sent.operations == ["BatchGetItem", "TransactWriteItems"]
+
+
 def test_what_a_block_deleted_cannot_be_deleted_again(embedded: Manager, sent: Wire) -> None:
     """The second call says so at once, and the first one is still carried out."""
     Org.create(org_id="a", name="A")
