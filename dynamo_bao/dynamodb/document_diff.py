@@ -271,38 +271,59 @@ def _changed_positions(
         return {}
     if free == unmatched and len(free) == 1:
         return {free[0]: free[0]}
-    names = _telling_names(before, after)
-    origins = {_id_of(before[position], names): position for position in free}
-    ids = {position: _id_of(after[position], names) for position in unmatched}
-    matches = {position: origins[key] for position, key in ids.items() if key is not None and key in origins}
+    paths = _telling_paths(before, after)
+    origins = {key: position for position in free for key in _ids_of(before[position], paths)}
+    matches: dict[int, int] = {}
+    for position in unmatched:
+        candidates = map(origins.get, _ids_of(after[position], paths))
+        origin = next((other for other in candidates if other is not None and other not in used), None)
+        if origin is not None:
+            matches[position] = origin
+            used.add(origin)
     if len(after) == len(before):
-        rest = set(free).difference(matches.values())
-        matches.update({position: position for position in rest.difference(matches).intersection(unmatched)})
+        rest = set(unmatched).difference(matches, used)
+        matches.update({position: position for position in rest})
     return matches
 
 
-def _telling_names(*lists: list[AttributeValue]) -> list[str]:
-    """The names of members that tell the maps in each list apart, as an id does: no two of them have the same value."""
-    names: dict[str, bool] = {}
-    for members in lists:
-        seen: set[object] = set()
-        for element in members:
-            for name, value in element.get("M", {}).items():
-                key = name, _hashable(value)
-                names[name] = names.get(name, True) and key not in seen and _can_tell(value)
-                seen.add(key)
-    return [name for name, tells in names.items() if tells]
+_Path = tuple[str | None, ...]
+"""The names of members on the way to a part of a value. None stands for all elements of a list."""
 
 
-def _can_tell(value: AttributeValue) -> bool:
-    """Whether a value may be an id: a text, a number or bytes."""
-    return not value.keys().isdisjoint(("S", "N", "B"))
+def _telling_paths(*lists: list[AttributeValue]) -> list[_Path]:
+    """The paths that tell the elements of each list apart, as that of an id does, the shortest ones first.
+
+    No two elements of a list have the same value there.
+    """
+    paths: dict[_Path, bool] = {}
+    for elements in lists:
+        owners: dict[object, int] = {}
+        for position, element in enumerate(elements):
+            for path, value in _scalars(element):
+                is_own = owners.setdefault((path, value), position) == position
+                paths[path] = is_own and paths.get(path, True)
+    return sorted((path for path, tells in paths.items() if tells), key=len)
 
 
-def _id_of(value: AttributeValue, names: Iterable[str]) -> object:
-    """The first of some members that a map has, with its name; None without one."""
-    members = value.get("M", {})
-    return next(((name, _hashable(members[name])) for name in names if name in members), None)
+def _ids_of(element: AttributeValue, paths: Iterable[_Path]) -> list[object]:
+    """The values at the first of some paths at which an element has any, each with the path."""
+    scalars: dict[_Path, list[object]] = {}
+    for path, value in _scalars(element):
+        scalars.setdefault(path, []).append((path, value))
+    return next((scalars[path] for path in paths if path in scalars), [])
+
+
+def _scalars(value: AttributeValue, path: _Path = ()) -> Iterator[tuple[_Path, object]]:
+    """The texts, numbers and bytes in a value, in hashable form, with their paths."""
+    ((code, content),) = value.items()
+    if code == "M":
+        for name, inner in content.items():
+            yield from _scalars(inner, (*path, name))
+    elif code == "L":
+        for inner in content:
+            yield from _scalars(inner, (*path, None))
+    elif code in ("S", "N", "B"):
+        yield path, _hashable(value)
 
 
 def _hashable(value: AttributeValue) -> object:

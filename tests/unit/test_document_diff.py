@@ -281,6 +281,13 @@ def test_a_map_and_none_take_each_other_s_place_whole(before: Value, after: Valu
             a_list(line("a", 1, x=text("1")), line("b", 2, x=text("2"))),
             a_list(line("b", 5, x=text("2")), line("c", 1)),
         ),
+        # the value may be inside of it
+        (
+            a_list(a_map(of=a_list(line("b", 5), line("c", 1)))),
+            a_list(a_map(of=a_list(line("a", 1))), a_map(of=a_list(line("b", 2)))),
+            a_list(a_map(of=a_list(line("a", 1)), x=NULL), a_map(of=a_list(line("b", 2, y=NULL)), z=NULL)),
+            a_list(a_map(of=a_list(line("b", 5, y=NULL), line("c", 1)), z=NULL)),
+        ),
         # values that several have, and values such as true or null, tell nobody apart
         (
             a_list(line("a", 5, done={"BOOL": True})),
