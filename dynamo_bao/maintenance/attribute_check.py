@@ -93,11 +93,19 @@ def _other_forms(plain: object) -> Iterator[Any]:
                 if Decimal(repr(float(number))) == number:
                     yield float(number)
         with suppress(ValueError):
-            parsed = json.loads(plain)
+            parsed = json.loads(plain, parse_float=_exact_float)
             if isinstance(parsed, (dict, list)):
                 yield parsed
     elif isinstance(plain, (int, float, Decimal)) and not isinstance(plain, bool):
         yield number_text(Decimal(repr(plain)) if isinstance(plain, float) else Decimal(plain))
+
+
+def _exact_float(text: str) -> float:
+    """The number of a JSON text. Raises ValueError if a float does not have all of its digits."""
+    number = float(text)
+    if Decimal(repr(number)) != Decimal(text):
+        raise ValueError(f"{text} has more digits than a float")
+    return number
 
 
 # --- defaults that items lack -------------------------------------------------------------------------------

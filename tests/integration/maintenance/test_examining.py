@@ -310,12 +310,15 @@ READINGS: list[tuple[str, dict[str, Any], Any]] = [
     ("flag", {"NULL": True}, True),
     ("things", {"S": '{"a": [1]}'}, {"a": [1]}),
     ("list_", {"S": "[1]"}, [1]),
+    ("list_", {"S": "[0.10, 1.5e3]"}, [0.1, 1500.0]),
 ]
 UNCERTAIN: list[tuple[str, dict[str, Any]]] = [
     ("whole", {"S": "07"}),
     ("whole", {"S": "7.5"}),
     ("things", {"S": "5"}),
     ("things", {"S": "no JSON"}),
+    ("things", {"S": '{"a": 0.12345678901234567890}'}),
+    ("list_", {"S": "[1e400]"}),
     ("part", {"S": "9007199254740993"}),
     ("required", {"NULL": True}),
     ("text", {"BOOL": True}),
