@@ -173,9 +173,14 @@ def visible_values(top: Link, owner: ExecutionContext) -> dict[str, Any]:
     return values
 
 
-def bound_values(kind: str) -> list[Any]:
-    """All bound objects of a kind that the running code sees, outermost first."""
-    link, owner = top_link(), None
+def bound_values(kind: str, owner: ExecutionContext | None = None) -> list[Any]:
+    """All bound objects of a kind that the running code sees, outermost first.
+
+    Args:
+        kind: one of `KINDS`.
+        owner: the owner of the running code, if the caller has it.
+    """
+    link = top_link()
     values: list[Any] = []
     while link is not None:
         if link.kind == kind:

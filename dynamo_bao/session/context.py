@@ -11,7 +11,7 @@ from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost, innermost_value
 from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import READING, Session, SessionMaker
-from dynamo_bao.session.tenancy import current_tenant, resolvers, tenant_if_known
+from dynamo_bao.session.tenancy import EXEMPT, current_tenant, needs_no_tenant, resolvers, tenant_if_known
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,7 +74,8 @@ class BatchContext(Block[Session]):
         ownership = session._ownership
         link = ownership.bind(session, self)
         if link.tenant is not None or resolvers:
-            ownership.tenant = tenant_if_known()
+            ownership.tenant = tenant = tenant_if_known()
+            ownership.needs_no_tenant = tenant is None and needs_no_tenant()
         return session
 
     @property
@@ -170,9 +171,11 @@ class _Resumption:
         self.own_session = make_session() if self._callers_session is None else None
         self._steps = Steps(None if self.own_session is None else _OwnSession(self.own_session))
         self._steps.capture()
-        self._steps.bind(TENANT, current_tenant())
+        tenant = current_tenant()
+        is_exempt = tenant is None and needs_no_tenant()
+        self._steps.bind(TENANT, EXEMPT if is_exempt else tenant)
         if self.own_session is not None:
-            self.own_session._ownership.assign(self._steps.owner, tenant_if_known())
+            self.own_session._ownership.assign(self._steps.owner, tenant, needs_no_tenant=is_exempt)
             self._steps.bind(SESSION, self.own_session)
 
     def run(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -48,6 +48,7 @@ class SessionOwnership:
         is_closed: whether the session has ended.
         flushing: a weak reference to the block of the running round; None between rounds.
         tenant: the tenant that the session was opened under; `Session.activate` binds it too.
+        needs_no_tenant: whether the code that opened it needs no tenant; then the code of `Session.activate` neither.
         manager: the manager that was active when the session was opened; `Session.activate` binds it too.
         outer: the link of the session around it, if its owner has opened it inside one.
     """
@@ -56,6 +57,7 @@ class SessionOwnership:
     is_closed: bool = False
     flushing: weakref.ref[Flushing] | None = None
     tenant: str | None = None
+    needs_no_tenant: bool = False
     manager: object = None
     outer: Link | None = None
     _lent: weakref.ref[Entry] | None = None
@@ -90,9 +92,17 @@ class SessionOwnership:
             self.manager = innermost_value(MANAGER)
         return link
 
-    def assign(self, owner: ExecutionContext, tenant: str | None, manager: object = None) -> None:
+    def assign(
+        self,
+        owner: ExecutionContext,
+        tenant: str | None,
+        manager: object = None,
+        *,
+        needs_no_tenant: bool = False,
+    ) -> None:
         """Gives the new session to code in steps, which binds it by itself."""
         self.owner, self.tenant, self.manager = owner, tenant, manager
+        self.needs_no_tenant = needs_no_tenant
 
     def lend(self, entry: Entry, owner: ExecutionContext) -> None:
         """Hands the session over to another owner, until `entry` ends or `give_back` is called for it.

@@ -31,6 +31,7 @@ from dynamo_bao.session.rounds import Rounds
 from dynamo_bao.session.settings import DEFAULT_SETTINGS, SessionSettings
 from dynamo_bao.session.state import Instance, Status, state_of
 from dynamo_bao.session.stats import Stats
+from dynamo_bao.session.tenancy import EXEMPT
 from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite, UnitOfWork
 
@@ -469,6 +470,8 @@ class _Activation(Block[Session]):
         ownership.lend(self, acting_owner())
         if ownership.tenant is not None:
             self.bind(TENANT, ownership.tenant)
+        elif ownership.needs_no_tenant:
+            self.bind(TENANT, EXEMPT)
         if ownership.manager is not None:
             self.bind(MANAGER, ownership.manager)
         self.bind(SESSION, session)

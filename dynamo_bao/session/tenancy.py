@@ -18,6 +18,7 @@ from dynamo_bao.session.bindings import (
     SESSION,
     TENANT,
     Block,
+    bound_values,
     chain,
     clear_without_end,
     innermost,
@@ -219,7 +220,7 @@ def tenant_for(database: Database, operation: str, owner: ExecutionContext | Non
         TenantRequiredError: if the operation needs a tenant, and none is set.
     """
     tenant = tenant_of(owner)
-    if tenant is None and database.requires_tenant and not _is_exempt(database, owner):
+    if tenant is None and database.requires_tenant and (database.tenancy or not needs_no_tenant(owner)):
         raise TenantRequiredError(
             f"Tenant context is required when tenancy is enabled (tried: {operation}). "
             f"Use TenantContext.run_with_tenant() or add a resolver."
@@ -231,7 +232,11 @@ def tenant_for(database: Database, operation: str, owner: ExecutionContext | Non
     return tenant
 
 
-def _is_exempt(database: Database, owner: ExecutionContext | None) -> bool:
-    """Whether the running code needs no tenant."""
-    link = innermost(TENANT, owner)
-    return not database.tenancy and link is not None and link.value is EXEMPT
+def needs_no_tenant(owner: ExecutionContext | None = None) -> bool:
+    """Whether the running code is `EXEMPT`.
+
+    Args:
+        owner: the owner of the running code, if the caller has it.
+    """
+    tenants = [tenant for tenant in bound_values(TENANT, owner) if tenant is not CLEARED]
+    return bool(tenants) and tenants[-1] is EXEMPT

@@ -52,7 +52,8 @@ class AsyncRequest(Request):
                     self._entry.bind(link.kind, link.value)
                     if link.kind == TENANT and isinstance(link.value, str):
                         self._tenant = link.value
-            if names_no_tenant and self.tenant is None and is_tenant_needed():
+            is_exempt = names_no_tenant and self.tenant is None and is_tenant_needed()
+            if is_exempt:
                 self._entry.bind(TENANT, EXEMPT)
             self._entry.bind(SESSION, self.session)
             self._top = top_link()
@@ -60,6 +61,7 @@ class AsyncRequest(Request):
             set_top_link(outer)
         ownership = self.session._ownership
         ownership.tenant, ownership.manager = self.tenant, active_manager()
+        ownership.needs_no_tenant = is_exempt
 
     @contextmanager
     def bound(self) -> Iterator[None]:
@@ -91,7 +93,9 @@ class AsyncRequest(Request):
 
     def set_tenant(self, tenant: str | None) -> None:
         """Sets the tenant of the whole request. None means no tenant."""
-        self._tenant = self.session._ownership.tenant = tenant
+        ownership = self.session._ownership
+        self._tenant = ownership.tenant = tenant
+        ownership.needs_no_tenant = tenant is None
         with nullcontext() if self._is_bound else self.bound():
             self._entry.bind(TENANT, EXEMPT if tenant is None else tenant)
 

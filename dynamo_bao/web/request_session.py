@@ -160,10 +160,13 @@ class RequestScope(Request):
             request.close(FailedResponse("its response was never closed"))
         self._thread_requests.append(self)
         self._steps.capture(only_blocks=True)
-        if names_no_tenant and self.tenant is None and is_tenant_needed():
+        is_exempt = names_no_tenant and self.tenant is None and is_tenant_needed()
+        if is_exempt:
             self._steps.bind(TENANT, EXEMPT)
         self._steps.bind(SESSION, self.session)
-        self.session._ownership.assign(self._steps.owner, self.tenant, active_manager())
+        self.session._ownership.assign(
+            self._steps.owner, self.tenant, active_manager(), needs_no_tenant=is_exempt
+        )
 
     def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls a function with the session and the tenant bound, and returns its result.
@@ -183,7 +186,8 @@ class RequestScope(Request):
 
     def set_tenant(self, tenant: str | None) -> None:
         """Sets the tenant of the whole request, in place of the thread's tenant. None means no tenant."""
-        self.session._ownership.tenant = tenant
+        ownership = self.session._ownership
+        ownership.tenant, ownership.needs_no_tenant = tenant, tenant is None
         bound = EXEMPT if tenant is None else tenant
         if self._steps.is_running:
             set_without_end(TENANT, bound)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from flask import Flask
 
 from dynamo_bao import (
@@ -23,6 +25,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.fastapi import BatchContextMiddleware as AsyncMiddleware
 from dynamo_bao.flask import Bao
 from dynamo_bao.wsgi import BatchContextMiddleware, tenant_from_header
 from tests.support.wsgi_server import serve
@@ -97,21 +100,31 @@ WAYS: dict[str, Callable[[], str]] = {
 }
 
 
-def of_wsgi(way: Callable[[], str]) -> Callable[[str], str]:
+HEADER = tenant_from_header("X-Tenant")
+
+
+def of_wsgi(way: Callable[[], str], tenant: Any = HEADER) -> Callable[[str], str]:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         start_response("200 OK", [])
         return [way().encode()]
 
-    wrapped = BatchContextMiddleware(app, tenant=tenant_from_header("X-Tenant"))
+    wrapped = BatchContextMiddleware(app, tenant=tenant)
     return lambda tenant: serve(wrapped, HTTP_X_TENANT=tenant).body.decode()
 
 
 def of_flask(way: Callable[[], str]) -> Callable[[str], str]:
     app = Flask(__name__)
     app.testing = True
-    Bao(app, tenant=tenant_from_header("X-Tenant"))
+    Bao(app, tenant=HEADER)
     app.get("/")(lambda: way())
     return lambda tenant: app.test_client().get("/", headers={"X-Tenant": tenant}).text
+
+
+def of_fastapi(way: Callable[[], str], tenant: Any = HEADER) -> Callable[[str], str]:
+    app = FastAPI()
+    app.add_middleware(AsyncMiddleware, tenant=tenant)
+    app.get("/")(lambda: way())
+    return lambda tenant: str(TestClient(app).get("/", headers={"X-Tenant": tenant}).json())
 
 
 @pytest.mark.parametrize("framework", [of_wsgi, of_flask])
@@ -151,6 +164,39 @@ def test_an_application_without_tenants_beside_one_with_them() -> None:
     optional = BatchContextMiddleware(app, tenant=tenant_from_header("X-Tenant"), tenant_required=False)
     assert serve(optional).body == b"nobody's"
     assert serve(optional, HTTP_X_TENANT="beta").body == b"beta's"
+
+
+@batched
+def in_steps() -> Iterator[str]:
+    yield text()
+    yield handed_over()
+
+
+def cleared() -> str:
+    """What is read after a tenant was set and cleared again."""
+    TenantContext.set_current_tenant("acme")
+    TenantContext.clear_tenant()
+    return text()
+
+
+WITHOUT_TENANT: dict[str, Callable[[], str]] = {
+    "here": text,
+    "in a thread that the session is handed to": handed_over,
+    "in an inner context that is handed over": lambda: run_with_batch_context(handed_over),
+    "in a generator, and in its session that is handed over": lambda: " ".join({*in_steps()}),
+    "in such a generator with its own session": lambda: " ".join({*batched(in_steps, isolated=True)()}),
+    "after a tenant was cleared": cleared,
+}
+
+
+@pytest.mark.parametrize("framework", [of_wsgi, of_fastapi])
+@pytest.mark.parametrize("way", WITHOUT_TENANT)
+def test_all_code_of_an_application_without_tenants_needs_none(
+    framework: Callable[..., Any], way: str
+) -> None:
+    """Beside an application whose requests name theirs, in all code that has a request's session or bindings."""
+    of_wsgi(text)("acme")
+    assert framework(WITHOUT_TENANT[way], tenant=None)("acme") == "nobody's"
 
 
 def test_a_session_remembers_its_tenant() -> None:
