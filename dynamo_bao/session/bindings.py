@@ -208,8 +208,19 @@ def seen_links(*, only_blocks: bool = False) -> list[Link]:
 
 
 def _first_lasting(link: Link | None) -> Link | None:
-    """The first link from `link` outwards that has not ended."""
-    while link is not None and link.entry() is None:
+    """The first link from `link` outwards that has not ended, or that belongs to a request that is over.
+
+    No code sees the latter. It stays as a mark, so that code that outlives its request is told, and does not go on as
+    if there had been no request.
+    """
+    while link is not None and link.owner is not None and link.entry() is None:
+        link = link.parent
+    return link
+
+
+def _ended_request(link: Link | None) -> Link | None:
+    """The innermost binding of a request that is over, from `link` outwards."""
+    while link is not None and (link.owner is not None or link.entry() is not None):
         link = link.parent
     return link
 
@@ -545,11 +556,12 @@ class Steps:
         self._is_running = False
 
     def capture(self, *, only_blocks: bool = False) -> None:
-        """Copies the bindings of the running code.
+        """Copies the bindings of the running code, inside those of a request that is over.
 
         Args:
             only_blocks: whether to leave out a tenant that was only set, without a block.
         """
+        self._top = _ended_request(top_link())
         for link in seen_links(only_blocks=only_blocks):
             self.bind(link.kind, link.value)
 
@@ -588,10 +600,11 @@ class Steps:
     def links(self) -> list[Link]:
         """The bindings of the running step, else those that the last step left; innermost first."""
         links: list[Link] = []
-        link = _first_lasting(top_link() if self._is_running else self._top)
+        link = top_link() if self._is_running else self._top
         while link is not None:
-            links.append(link)
-            link = _first_lasting(link.parent)
+            if link.entry() is not None:
+                links.append(link)
+            link = link.parent
         return links
 
     def open_entries(self) -> list[Entry]:

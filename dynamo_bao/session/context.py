@@ -11,7 +11,14 @@ from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost, innermost_value
 from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import READING, Session, SessionMaker
-from dynamo_bao.session.tenancy import EXEMPT, current_tenant, needs_no_tenant, resolvers, tenant_if_known
+from dynamo_bao.session.tenancy import (
+    EXEMPT,
+    current_tenant,
+    lost_tenant,
+    needs_no_tenant,
+    resolvers,
+    tenant_if_known,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -173,7 +180,8 @@ class _Resumption:
         self._steps.capture()
         tenant = current_tenant()
         is_exempt = tenant is None and needs_no_tenant()
-        self._steps.bind(TENANT, EXEMPT if is_exempt else tenant)
+        if tenant is not None or lost_tenant() is None:
+            self._steps.bind(TENANT, EXEMPT if is_exempt else tenant)
         if self.own_session is not None:
             self.own_session._ownership.assign(self._steps.owner, tenant, needs_no_tenant=is_exempt)
             self._steps.bind(SESSION, self.own_session)

@@ -24,8 +24,9 @@ from dynamo_bao.session.bindings import (
     innermost,
     require_whole_call,
     set_without_end,
+    top_link,
 )
-from dynamo_bao.session.execution_context import ExecutionContext
+from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 
 R = TypeVar("R")
 resolvers: list[Callable[[], str | None]] = []
@@ -220,7 +221,16 @@ def tenant_for(database: Database, operation: str, owner: ExecutionContext | Non
         TenantRequiredError: if the operation needs a tenant, and none is set.
     """
     tenant = tenant_of(owner)
-    if tenant is None and database.requires_tenant and (database.tenancy or not needs_no_tenant(owner)):
+    if tenant is not None:
+        return tenant
+    lost = lost_tenant(owner)
+    if lost is not None:
+        raise TenantRequiredError(
+            f"This code was started by a request of tenant {lost!r}, and outlives it (tried: {operation}). "
+            f"Give it a tenant of its own with TenantContext.run_with_tenant({lost!r}). If it works for no tenant, "
+            f"call TenantContext.clear_tenant() first."
+        )
+    if database.requires_tenant and (database.tenancy or not needs_no_tenant(owner)):
         raise TenantRequiredError(
             f"Tenant context is required when tenancy is enabled (tried: {operation}). "
             f"Use TenantContext.run_with_tenant() or add a resolver."
@@ -229,7 +239,27 @@ def tenant_for(database: Database, operation: str, owner: ExecutionContext | Non
             f"code runs outside a request (tried: {operation}). In a thread, task or async view of a request, use "
             f"session.activate() or TenantContext.run_with_tenant()."
         )
-    return tenant
+    return None
+
+
+def lost_tenant(owner: ExecutionContext | None = None) -> str | None:
+    """The tenant of the request that started the running code, if the request is over and the code has no tenant.
+
+    A moment earlier such code worked for that tenant. It must not go on for nobody.
+
+    Args:
+        owner: the owner of the running code, if the caller has it.
+    """
+    link = top_link()
+    while link is not None:
+        if link.kind is TENANT:
+            if link.owner is None and link.entry() is None:
+                return link.value if isinstance(link.value, str) else None
+            owner = owner or current_execution_context()
+            if link.is_seen_by(owner):
+                return None
+        link = link.parent
+    return None
 
 
 def needs_no_tenant(owner: ExecutionContext | None = None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -37,6 +38,7 @@ from dynamo_bao.testing import embedded_transport
 from tests.support import models
 from tests.support.asgi_server import Answer, scope_of, serve, served
 from tests.support.models import Org
+from tests.support.patience import PATIENCE
 from tests.support.wire import Wire
 
 NUMBER = 1000
@@ -500,6 +502,83 @@ def test_code_that_has_lost_the_request_is_refused(strict: Manager) -> None:
         return f"{await asyncio.to_thread(lambda: Org.find('1').exists())}".encode()
 
     assert serve(answering(make, tenant=source)).body == b"False"
+
+
+def in_its_own_context() -> bool:
+    with run_with_batch_context():
+        return Org.find("1").exists()
+
+
+@batched
+def in_steps() -> Iterator[bool]:
+    yield Org.find("1").exists()
+
+
+def in_a_transaction() -> bool:
+    with transaction():
+        return not Org.create(org_id="2", name="of nobody").exists()
+
+
+def of_its_own_tenant() -> bool:
+    with TenantContext.run_with_tenant("acme"):
+        return in_its_own_context()
+
+
+def cleared() -> bool:
+    TenantContext.clear_tenant()
+    return in_its_own_context()
+
+
+def after_its_own_context() -> bool:
+    of_its_own_tenant()
+    return Org.find("1").exists()
+
+
+@pytest.mark.parametrize(
+    ("work", "outcome"),
+    [
+        (in_its_own_context, TenantRequiredError),
+        (batched(in_its_own_context), TenantRequiredError),
+        (lambda: next(in_steps()), TenantRequiredError),
+        (in_a_transaction, TenantRequiredError),
+        (after_its_own_context, ConcurrencyError),
+        (of_its_own_tenant, True),
+        (cleared, False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_code_that_outlives_its_request_does_not_work_for_nobody(
+    embedded: Manager, work: Callable[[], bool], outcome: Any, kind: str
+) -> None:
+    """Where tenants are not required, too: a thread that goes on after the end has no tenant, or names one itself."""
+    with TenantContext.run_with_tenant("acme"):
+        Org.create(org_id="1", name="Acme")
+    threads: list[asyncio.Future[bool]] = []
+    is_over = threading.Event()
+
+    def late() -> bool:
+        is_over.wait(PATIENCE)
+        return work()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        threads.append(asyncio.ensure_future(asyncio.to_thread(late)))
+        await asyncio.sleep(0)
+
+    async def request() -> bool:
+        options: dict[str, Any] = {"tenant": tenant_from_header("X-Tenant"), "tenant_required": False}
+        await served(BatchContextMiddleware(app, **options), scope_of(kind=kind, x_tenant="acme"), [])
+        is_over.set()
+        return await threads[0]
+
+    if kind == "websocket" and work is after_its_own_context:
+        outcome = TenantRequiredError  # it never had a session
+    if isinstance(outcome, bool):
+        assert asyncio.run(request()) is outcome
+    else:
+        with pytest.raises(outcome):
+            asyncio.run(request())
+    with run_with_batch_context():
+        assert not Org.find("2").exists()
 
 
 def test_the_tenants_of_other_applications_are_not_asked_of_this_one(embedded: Manager) -> None:
