@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, TypeVar, Unpack
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, abort, current_app, request
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.session.settings import SessionOptions
@@ -105,7 +105,8 @@ class Bao:
         without_tenant: dict[str, Any] = {**options, "tenant": None}
         middleware = BatchContextMiddleware(app.wsgi_app, **without_tenant)
         middleware.service.is_part = options.get("tenant") is not None
-        app.url_value_preprocessor(partial(_find_tenant_early, tenants))
+        is_first = not app.before_request_funcs.get(None)
+        app.url_value_preprocessor(partial(_find_tenant_early, tenants, is_first))
         app.before_request(partial(serve_instances, app))  # if the application has another JSON provider now
         app.before_request(partial(_find_tenant, tenants))
         app.after_request(_finish)
@@ -166,14 +167,26 @@ def _served() -> RequestScope | None:
     return request_scope
 
 
-def _find_tenant_early(service: Service, *_: object) -> None:
+def _find_tenant_early(service: Service, is_first: bool, *_: object) -> None:
     """Sets a tenant that needs no function of the application, for functions that read models by parts of the URL.
 
-    Flask calls them before its first hook, which refuses requests without a tenant.
+    Flask calls them before its first hook, which refuses requests without a tenant. If there are such functions, a
+    request is refused here already.
+
+    Args:
+        is_first: whether the application has no hook before ours, which could answer a request without a tenant.
     """
     served = _served()
     if served and not service.needs_request:
-        service.refusal(served, request.environ, request)
+        refusal = service.refusal(served, request.environ, request)
+        if refusal and is_first and _has_functions_of_the_url():
+            abort(400, refusal)
+
+
+def _has_functions_of_the_url() -> bool:
+    """Whether the application or a blueprint of the request has functions of `url_value_preprocessor` beside ours."""
+    functions = current_app.url_value_preprocessors
+    return sum(len(functions.get(name, ())) for name in (None, *request.blueprints)) > 1
 
 
 def _find_tenant(service: Service) -> None:

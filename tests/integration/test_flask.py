@@ -279,8 +279,21 @@ def test_the_tenant_is_there_before_the_first_hook(table_name: str) -> None:
             headers = {"X-Tenant": tenant_id}
             assert client.get("/orgs/1", headers=headers).text == f"Org of {tenant_id}"
             assert client.get("/orgs/2", headers=headers).status_code == 404
-        assert client.get("/fine").status_code == 400
+        for path in ("/fine", "/orgs/1"):
+            wrong, missing = client.get(path, headers={"X-Tenant": "a/b"}), client.get(path)
+            assert wrong.status_code == missing.status_code == 400
+            assert "is not 1 to 64 characters" in wrong.text and "names no tenant" in missing.text
         assert client.get("/nowhere", headers={"X-Tenant": "acme"}).status_code == 404
+
+
+def test_a_hook_before_the_extension_may_answer_without_a_tenant() -> None:
+    """Such as that of a health check, which a load balancer calls."""
+    app = Flask("shop")
+    app.before_request(lambda: "healthy" if request.path == "/health" else None)
+    app.url_value_preprocessor(lambda endpoint, values: None)  # as for a language in the URL
+    Bao(app, tenant=tenant_from_header("X-Tenant"))
+    assert app.test_client().get("/health").text == "healthy"
+    assert app.test_client().get("/other").status_code == 400
 
 
 def test_the_tenant_comes_from_the_host_that_the_proxy_saw() -> None:
