@@ -9,7 +9,7 @@ from functools import partial
 from inspect import signature
 from typing import Unpack
 
-from dynamo_bao.errors import reject_unknown
+from dynamo_bao.errors import ConfigurationError, reject_unknown
 from dynamo_bao.models.batch_context import request_session, session_maker
 from dynamo_bao.models.registry import managers
 from dynamo_bao.session.settings import SessionOptions, SessionSettings
@@ -56,6 +56,9 @@ class Service:
         **session: Unpack[SessionOptions],
     ) -> None:
         reject_unknown(session, (*OPTIONS, *SESSION_OPTIONS), "option")
+        for name, value in {"tenant_required": tenant_required, "server_timing": server_timing}.items():
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{name}={value!r}; give True or False.")
         self._make_session = session_maker(session)
         self._tenants = TenantRule(tenant, tenant_required)
         self._server_timing = server_timing

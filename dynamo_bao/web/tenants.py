@@ -23,7 +23,7 @@ class HeaderTenant:
     _key: str = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if not _TOKEN.match(self.name):
+        if not isinstance(self.name, str) or not _TOKEN.match(self.name):
             raise ConfigurationError(
                 f"tenant_from_header({self.name!r}): a header's name is letters, digits and -, such as 'X-Tenant'."
             )
@@ -36,8 +36,8 @@ class HeaderTenant:
         return f"the header {self.name}"
 
 
-def _lowered(domain: str) -> str:
-    return domain.lower()
+def _lowered(domain: Any) -> Any:
+    return domain.lower() if isinstance(domain, str) else domain
 
 
 @frozen
@@ -47,7 +47,7 @@ class HostTenant:
     domain: str = field(converter=_lowered)
 
     def __attrs_post_init__(self) -> None:
-        if not _DOMAIN.match(self.domain):
+        if not isinstance(self.domain, str) or not _DOMAIN.match(self.domain):
             raise ConfigurationError(
                 f"tenant_from_host({self.domain!r}): give the domain below which tenants live, such as 'example.com'."
             )

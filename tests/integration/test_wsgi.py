@@ -234,6 +234,9 @@ def test_options_of_sessions_are_those_of_batch_contexts() -> None:
         BatchContextMiddleware(app, deadlin=5)
     with pytest.raises(ConfigurationError, match="fetch='all'"):
         BatchContextMiddleware(app, fetch="all")
+    for option in ("tenant_required", "server_timing"):
+        with pytest.raises(ConfigurationError, match=f"{option}='false'; give True or False"):
+            BatchContextMiddleware(app, **{option: "false"})  # type: ignore[arg-type]
 
 
 def test_a_file_in_the_servers_own_wrapper_reaches_it_unwrapped() -> None:
@@ -497,6 +500,8 @@ def test_a_tenant_that_the_application_sets_is_the_requests_own() -> None:
     [
         lambda: tenant_from_header("X Tenant"),
         lambda: tenant_from_host("https://example.com"),
+        lambda: tenant_from_header(None),  # type: ignore[arg-type]  # as of a variable that is not set
+        lambda: tenant_from_host(None),  # type: ignore[arg-type]
         lambda: BatchContextMiddleware(lambda environ, start: [], tenant="X-Tenant"),  # type: ignore[arg-type]
     ],
 )
