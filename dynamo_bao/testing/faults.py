@@ -29,12 +29,16 @@ from dynamo_bao.dynamodb.transport.messages import (
 from dynamo_bao.dynamodb.transport.reply_check import checked
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.errors import ConfigurationError, DataFormatError
+from dynamo_bao.runtime.foreign_errors import is_from_signal
 
 Send = Callable[[Request], dict[str, Any]]
 
 
 class Fault(Protocol):
     """Decides the result of one attempt. `send` sends the request without a fault.
+
+    An ``OSError`` that it raises is one of the network: with ``ConnectionRefusedError``, the request was not sent; with
+    any other one, such as ``TimeoutError``, it is not known whether it was carried out.
 
     Example:
         >>> def refused(request, send, chance):
@@ -144,7 +148,15 @@ class _FaultySender:
         if fault is None:
             return send(request)
         # Faults read and change items as dicts.
-        body = fault(Request(request.operation, request.parameters, request.repeatable), send, chance)
+        try:
+            body = fault(Request(request.operation, request.parameters, request.repeatable), send, chance)
+        except OSError as error:
+            if is_from_signal(error):
+                raise
+            is_sent = not isinstance(error, ConnectionRefusedError)
+            raise AttemptFailed(
+                error, RequestOutcome.UNKNOWN if is_sent else RequestOutcome.NOT_SENT
+            ) from error
         try:
             return checked(request, body, is_vouched=False)
         except DataFormatError as error:

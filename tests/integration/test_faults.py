@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -27,6 +28,7 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.testing import (
     FaultInjectingTransport,
     RecordingTransport,
@@ -379,6 +381,26 @@ def test_one_undecodable_field_fails_alone(faulty: Manager) -> None:
         with pytest.raises(DataFormatError) as caught:
             _ = orgs[7].name
     assert (caught.value.model, caught.value.key, caught.value.field) == ("Org", "7", "name")
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError, ConnectionResetError, TimeoutError])
+def test_an_error_of_the_network_in_a_fault_of_ones_own(
+    faulty: Manager, transport: FaultInjectingTransport, error: type[OSError]
+) -> None:
+    """The library reacts to it as to one from the network: it repeats what it may."""
+
+    def fault(request: Request, send: Any, chance: random.Random) -> Any:
+        raise error("away")
+
+    post = Post.create(user_id="u", title="Own")
+    transport.inject([fault, fault, None])
+    assert Post.find(post.post_id).title == "Own"
+    transport.inject([fault, None])
+    lost = nullcontext() if error is ConnectionRefusedError else pytest.raises(WriteOutcomeUnknownError)
+    with lost:
+        Post.increment(post.post_id, views=1)
+    transport.inject(None)
+    assert Post.find(post.post_id).views == (error is ConnectionRefusedError)
 
 
 def test_an_interrupt_leaves_the_keys_pending(faulty: Manager, transport: FaultInjectingTransport) -> None:
