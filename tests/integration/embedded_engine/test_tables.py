@@ -327,6 +327,37 @@ def test_an_index_is_there_at_once(new_table: TwoEngines) -> None:
     assert table["AttributeDefinitions"] == definitions("pk") and "GlobalSecondaryIndexes" not in table
 
 
+def test_a_new_index_leaves_out_items_whose_keys_have_another_type(new_table: TwoEngines) -> None:
+    """The table keeps them, and they can be changed and deleted. An empty text is no key of an index either."""
+    values: list[dict[str, Any]] = [
+        {"S": "b"},
+        {"N": "1"},
+        {"S": ""},
+        {"SS": ["a"]},
+        {"NULL": True},
+        {"S": "a"},
+    ]
+    keys = [{"pk": {"S": str(number)}} for number in range(len(values))]
+    for key, value in zip(keys, values, strict=True):
+        assert new_table.ask_embedded("PutItem", {**NEW, "Item": {**key, "z": value}})[0] == 200
+    change_of_table = change_indexes(CREATE_INDEX, AttributeDefinitions=definitions("z"))
+    assert new_table.ask_embedded(*change_of_table)[0] == 200
+
+    def indexed_values() -> list[Any]:
+        status, answer = new_table.ask_embedded("Scan", {**NEW, "IndexName": "by_z"})
+        assert status == 200, answer
+        return [item["z"] for item in answer["Items"]]
+
+    assert indexed_values() == [{"S": "a"}, {"S": "b"}]
+    touch = {"UpdateExpression": "SET x = :x", "ExpressionAttributeValues": {":x": {"N": "1"}}}
+    for key in keys:
+        assert new_table.ask_embedded("UpdateItem", {**NEW, "Key": key, **touch})[0] == 200
+    assert indexed_values() == [{"S": "a"}, {"S": "b"}]
+    for key in keys:
+        assert new_table.ask_embedded("DeleteItem", {**NEW, "Key": key})[0] == 200
+    assert indexed_values() == []
+
+
 CHANGE_FAULTS: list[tuple[tuple[str, dict[str, Any]], str]] = [
     (
         change(AttributeDefinitions=[{"AttributeName": "z"}], BillingMode="PAY_PER_REQUEST"),

@@ -89,6 +89,7 @@ class View:
         self.key_names: list[str] = list(dict.fromkeys([*own_names, *(table.key_names if table else ())]))
         self.own_names = own_names
         self.types = types
+        self._own_types = [(key_name, types[key_name]) for key_name in own_names]
         self.projection_type: str = (projection_rule or {}).get("ProjectionType", "ALL")
         self._partitions: dict[Any, _Partition] = {}
         self._project: Project | None = None
@@ -110,8 +111,12 @@ class View:
         return (*own_key, self.table.partition_of(item), *self.table.sort_key_of(item))
 
     def holds(self, item: Mapping[str, Value]) -> bool:
-        """Whether an item has the keys of this view."""
-        return all(name in item for name in self.own_names)
+        """Whether an item has the keys of this view. A new index leaves out items whose keys it cannot have."""
+        for name, code in self._own_types:
+            value = item.get(name)
+            if value is None or not value.get(code):
+                return False
+        return True
 
     def key_of(self, item: Mapping[str, Value]) -> Item:
         """The key of an item, with the table's key, as answers show it."""
