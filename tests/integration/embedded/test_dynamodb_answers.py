@@ -147,7 +147,7 @@ REMOVE b SET y = :bin ADD x :v DELETE ss :ss|SET y = :ss|SET g = :g, n = :two
 """.replace("\n", "|").split("|")
 KEY_CONDITIONS = """
 pk = :p|pk = :p AND sk = :two_s|pk = :p AND sk < :two_s|pk = :p AND sk <= :two_s|pk = :p AND sk > :two_s
-pk = :p AND sk >= :two_s|pk = :p and begins_with(sk, :two_s)|pk = :p AND begins_with(sk, :e)|pk = :p AND x = :s
+pk = :p AND sk >= :two_s|pk = :p and begins_with(sk, :two_s)|pk = :p AND x = :s
 pk = :p AND sk <> :s|pk = :p OR sk = :s|(pk = :p) AND (sk = :two_s)|((pk = :p)) AND sk = :s|(pk = :p AND sk = :two_s)
 :p = pk AND :two_s < sk|pk = :p AND NOT sk = :s|pk = :p AND contains(sk, :s)|pk = :p AND sk IN (:s)
 pk = :p AND attribute_exists(sk)

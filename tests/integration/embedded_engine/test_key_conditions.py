@@ -16,6 +16,7 @@ VALUES: dict[str, Any] = {
     ":z": {"S": "2"},
     ":one": {"N": "1"},
     ":e": {"S": ""},
+    ":long": {"S": "x" * 1025},
     ":ss": {"SS": ["a"]},
     ":g": {"S": "G"},
     ":seven": {"N": "7"},
@@ -25,7 +26,7 @@ pk = :p|:p = pk|pk = :p AND sk = :k|pk = :p AND :k = sk|pk = :p AND :z > sk|pk =
 pk = :p AND :k >= sk|pk = :p AND sk < :k|pk = :p AND sk <= :k|pk = :p AND sk > :k|pk = :p AND sk >= :k
 pk = :p and begins_with(sk, :k)|pk = :p AND BEGINS_WITH(sk, :z)|pk = :p AND sk BETWEEN :k AND :z
 pk = :p AND (sk between :k and :z)|(pk = :p)|(pk = :p AND sk = :k)|(pk = :p) AND (sk = :k)
-pk = :p AND sk BETWEEN :z AND :k|pk = :p AND sk BETWEEN :one AND :k|pk = :p AND sk = :e|pk = :p AND x = :one|x = :one
+pk = :p AND sk BETWEEN :z AND :k|pk = :p AND sk BETWEEN :one AND :k|pk = :p AND x = :one|x = :one
 sk = :k|#p = :p|pk = :zz|name = :p|((pk = :p))|pk = :p AND begins_with(sk, :k|pk = :p AND begins_with sk
 pk = :p AND begins_with(sk)|pk = :p AND sk BETWEEN :k|pk = :p AND sk BETWEEN :k AND|pk = :p AND sk BETWEEN :k :z
 (pk = :p AND sk = :k|pk = :p)|pk = :p AND|AND pk = :p|pk =|= :p|pk|pk = :p sk = :k|pk = :p, sk = :k|pk == :p|pk = 'a'
@@ -34,6 +35,7 @@ pk = :p AND contains(sk, :k)|pk = :p AND attribute_exists(sk)|pk = :p AND sk = :
 """.replace("\n", "|").split("|")
 """Conditions that dynoxide answers alike."""
 TYPE = "One or more parameter values were invalid: Condition parameter type does not match schema type"
+EMPTY = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty"
 NOT_EQUAL = "Query key condition not supported"
 NO_OPERATOR = "Invalid operator used in KeyConditionExpression: "
 IN_CONDITION = "Invalid condition in KeyConditionExpression: "
@@ -48,9 +50,14 @@ FAULTS: dict[str, str] = {
     ":p <= pk": NOT_EQUAL,
     "begins_with(pk, :p)": NOT_EQUAL,
     "pk BETWEEN :p AND :p": NOT_EQUAL,
-    "pk = :e": (
-        "One or more parameter values are not valid. "
-        "The AttributeValue for a key attribute cannot contain an empty string value. Key: pk"
+    "pk = :e": f"{EMPTY} string value. Key: pk",
+    "pk = :p AND sk = :e": f"{EMPTY} string value. Key: sk",
+    "pk = :p AND sk > :e": f"{EMPTY} string value. Key: sk",
+    "pk = :p AND begins_with(sk, :e)": f"{EMPTY} string value. Key: sk",
+    "pk = :p AND sk BETWEEN :e AND :z": f"{EMPTY} string value. Key: sk",
+    "pk = :p AND sk < :long": (
+        "One or more parameter values were invalid: "
+        "Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
     ),
     "pk = :p AND sk = :k AND x = :one": "Conditions can be of length 1 or 2 only",
     "pk = :p AND pk = :k": "KeyConditionExpressions must only contain one condition per key",
@@ -145,3 +152,58 @@ def test_a_table_without_a_sort_key_has_one_condition(both: TwoEngines) -> None:
     assert both.difference(*one) is None
     assert both.ask_embedded(*two)[1]["message"] == NOT_EQUAL
     both.ask("DeleteTable", {"TableName": "hash_only"})
+
+
+# --- where a query goes on ----------------------------------------------------------------------------------
+
+
+def start(sk: str = "1", pk: str = "a", **more: dict[str, str]) -> dict[str, Any]:
+    return {"ExclusiveStartKey": {"pk": {"S": pk}, "sk": {"S": sk}, **more}}
+
+
+OTHER_QUERY = "The provided starting key is outside query boundaries based on provided conditions"
+OTHER_RANGE = "The provided starting key does not match the range key predicate"
+NO_RESTART = "The query can return at most one row and cannot be restarted"
+OTHER_STARTS: list[tuple[tuple[str, dict[str, Any]], str]] = [
+    (query("pk = :p", **start(pk="b")), OTHER_QUERY),
+    (query("pk = :p", IndexName="lsi", **start(pk="b", n={"N": "7"})), OTHER_QUERY),
+    (query("g = :g", **OF_GLOBAL, **start(g={"S": "H"}, n={"N": "7"})), OTHER_QUERY),
+    (query("pk = :p AND sk > :k", **start("1")), OTHER_RANGE),
+    (query("pk = :p AND sk BETWEEN :k AND :z", **start("3")), OTHER_RANGE),
+    (query("pk = :p AND begins_with(sk, :k)", ScanIndexForward=False, **start("2")), OTHER_RANGE),
+    (query("pk = :p AND n > :seven", IndexName="lsi", **start(n={"N": "7"})), OTHER_RANGE),
+    (query("g = :g AND n > :seven", **OF_GLOBAL, **start(g={"S": "H"}, n={"N": "7"})), OTHER_RANGE),
+    (query("pk = :p AND sk < :z", **start("1", pk="b")), NO_RESTART),
+]
+
+
+@pytest.mark.parametrize(("request_part", "text"), OTHER_STARTS, ids=str)
+def test_a_query_goes_on_where_one_like_it_ended(
+    text_of_fault: TextOfFault, request_part: tuple[str, Any], text: str
+) -> None:
+    """dynoxide goes on anywhere."""
+    assert text_of_fault(*request_part) == text
+
+
+IN_RANGE = [
+    query("pk = :p", **start("0")),
+    query("pk = :p AND sk >= :k", **start("1"), ScanIndexForward=False),
+    query("pk = :p AND sk BETWEEN :k AND :z", **start("1")),
+    query("g = :g", **OF_GLOBAL, **start(pk="b", g={"S": "G"}, n={"N": "6"})),
+]
+
+
+def test_there_need_be_no_item_where_a_query_goes_on(both: TwoEngines) -> None:
+    assert both.differences(IN_RANGE) == ""
+
+
+def test_a_scan_goes_on_in_its_segment(both: TwoEngines, text_of_fault: TextOfFault) -> None:
+    """dynoxide goes on anywhere."""
+    scans = [("Scan", {**T, "TotalSegments": 4, "Segment": number, **start()}) for number in range(4)]
+    own, *others = sorted(scans, key=lambda scan: both.ask_embedded(*scan)[0])
+    assert both.ask_embedded(*own) == (200, {"Items": [], "Count": 0, "ScannedCount": 0})
+    for scan in others:
+        assert text_of_fault(*scan) == (
+            "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with "
+            f"correct Segment. TotalSegments: 4 Segment: {scan[1]['Segment']}"
+        )

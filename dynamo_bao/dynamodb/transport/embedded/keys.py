@@ -32,7 +32,7 @@ def require_key(store: Store, key: Mapping[str, Value]) -> None:
     for name in view.own_names:
         if name not in key or type_of(key[name]) != view.types[name]:
             raise invalid(NO_MATCH)
-        _require_key_value(view, name, key[name])
+        require_key_value(view, name, key[name])
 
 
 def require_item_keys(store: Store, item: Item, type_fault: str | None = None) -> None:
@@ -53,19 +53,25 @@ def require_item_keys(store: Store, item: Item, type_fault: str | None = None) -
                 type_fault
                 or f"{INVALID_VALUE}Type mismatch for key {name} expected: {expected} actual: {actual}"
             )
-        _require_key_value(view, name, item[name])
+        require_key_value(view, name, item[name])
     require_index_keys(store, item)
 
 
-def _require_key_value(view: View, name: str, value: Value) -> None:
-    kind = _empty_kind(value)
-    if kind is not None:
-        raise EmptyKeyError(f"{EMPTY_KEY}{kind} value. Key: {name}")
+def require_key_value(view: View, name: str, value: Value) -> None:
+    """Refuses an empty or too long value of one of a view's keys."""
+    require_filled(name, value)
     is_hash = name == view.hash_name
     ((code, member),) = value.items()
     size = binary_size(member) if code == "B" else len(member.encode("utf-8", "surrogatepass"))
     if size > (2048 if is_hash else 1024):
         raise invalid(_HASH_TOO_LONG if is_hash else _RANGE_TOO_LONG)
+
+
+def require_filled(name: str, value: Value) -> None:
+    """Refuses an empty value of a key."""
+    kind = _empty_kind(value)
+    if kind is not None:
+        raise EmptyKeyError(f"{EMPTY_KEY}{kind} value. Key: {name}")
 
 
 def _empty_kind(value: Value) -> str | None:

@@ -12,7 +12,12 @@ from dynamo_bao.dynamodb.transport.embedded.expressions.key_conditions import Ke
 from dynamo_bao.dynamodb.transport.embedded.expressions.projections import Project
 from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope
 from dynamo_bao.dynamodb.transport.embedded.items import Answer, FindStore, shown, with_capacity
-from dynamo_bao.dynamodb.transport.embedded.keys import NO_MATCH, require_start_key
+from dynamo_bao.dynamodb.transport.embedded.keys import (
+    NO_MATCH,
+    require_filled,
+    require_key_value,
+    require_start_key,
+)
 from dynamo_bao.dynamodb.transport.embedded.legacy import (
     legacy_condition,
     legacy_key_condition,
@@ -27,7 +32,7 @@ from dynamo_bao.dynamodb.transport.embedded.parameters import (
     scope_of,
 )
 from dynamo_bao.dynamodb.transport.embedded.store import Bounds, Record, Store, View
-from dynamo_bao.dynamodb.transport.embedded.values import Value, sort_value, type_of
+from dynamo_bao.dynamodb.transport.embedded.values import Item, Value, sort_value, type_of
 from dynamo_bao.runtime.named_tuples import NamedTuple
 
 PAGE_BYTES: Final = 2**20
@@ -76,6 +81,7 @@ def query(find_store: FindStore, request: Request) -> Answer:
     start = request.get("ExclusiveStartKey")
     if start is not None:
         require_start_key(view, start, "The provided starting key is invalid")
+        _require_start_in_range(view, start, partition, bounds)
     _require_no_keys(view, filter_paths, request)
     if "QueryFilter" in request:
         test = legacy_condition(request["QueryFilter"], request.get("ConditionalOperator"))
@@ -101,6 +107,11 @@ def scan(find_store: FindStore, request: Request) -> Answer:
     if start is not None:
         prefix = "The provided starting key is invalid"
         require_start_key(view, start, prefix if view.table else f"{prefix}: {NO_MATCH}")
+        if view.segment_of(start, segments) != segment:
+            raise invalid(
+                f"{prefix}: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. "
+                f"TotalSegments: {segments} Segment: {segment}"
+            )
     _require_scalar_keys(view, filter_paths)
     if "ScanFilter" in request:
         test = legacy_condition(request["ScanFilter"], request.get("ConditionalOperator"))
@@ -141,7 +152,7 @@ def _range(view: View, parts: Sequence[KeyPart]) -> tuple[Any, Bounds | None]:
     for part in parts:
         if any(type_of(value) != view.types[part.name] for value in part.values):
             raise invalid(f"{INVALID_VALUE}Condition parameter type does not match schema type")
-    _require_key_value(hash_part.name, hash_part.values[0])
+    require_filled(hash_part.name, hash_part.values[0])
     partition = sort_value(hash_part.values[0])
     for part in by_name.values():
         if part.symbol is None:
@@ -151,17 +162,27 @@ def _range(view: View, parts: Sequence[KeyPart]) -> tuple[Any, Bounds | None]:
                 "Invalid KeyConditionExpression: Incorrect operand type for operator or function; "
                 "operator or function: begins_with, operand type: N"
             )
+        for value in part.values:
+            require_key_value(view, part.name, value)
         return partition, bounds_of(part.symbol, part.values)
     return partition, None
 
 
-def _require_key_value(name: str, value: Value) -> None:
-    if value in ({"S": ""}, {"B": ""}):
-        kind = "string" if "S" in value else "binary"
-        raise invalid(
-            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
-            f"empty {kind} value. Key: {name}"
-        )
+def _require_start_in_range(view: View, start: Item, partition: Any, bounds: Bounds | None) -> None:
+    """Refuses an ``ExclusiveStartKey`` of another query."""
+    is_other_partition = view.partition_of(start) != partition
+    if bounds is None:
+        if is_other_partition:
+            raise invalid(
+                "The provided starting key is outside query boundaries based on provided conditions"
+            )
+        return
+    is_before, is_behind = bounds
+    sort_key = view.sort_key_of(start)[0]
+    if is_before(sort_key) or is_behind(sort_key):
+        raise invalid("The provided starting key does not match the range key predicate")
+    if is_other_partition:
+        raise invalid("The query can return at most one row and cannot be restarted")
 
 
 def bounds_of(symbol: str, values: Sequence[Value]) -> Bounds:

@@ -195,7 +195,7 @@ class View:
         """
         partitions: Iterable[Any] = sorted(self._partitions)
         if segments > 1:
-            partitions = [key for key in partitions if _bucket(key) * segments // _BUCKETS == segment]
+            partitions = [key for key in partitions if _segment_of(key, segments) == segment]
         if after is None:
             return chain.from_iterable(self.range(key, None, None, True) for key in partitions)
         start, sort_key = self.partition_of(after), self.sort_key_of(after)
@@ -204,6 +204,10 @@ class View:
             for key in partitions
             if key >= start
         )
+
+    def segment_of(self, item: Mapping[str, Value], segments: int) -> int:
+        """The segment of an item or a key, in a scan with several."""
+        return _segment_of(self.partition_of(item), segments)
 
     @property
     def count(self) -> int:
@@ -214,6 +218,10 @@ class View:
         """The bytes of the items with the partition key of an item."""
         partition = self._partitions.get(self.partition_of(item))
         return 0 if partition is None else sum(record.size for record in partition.records.values())
+
+
+def _segment_of(partition_key: Any, segments: int) -> int:
+    return _bucket(partition_key) * segments // _BUCKETS
 
 
 def _bucket(partition_key: Any) -> int:
