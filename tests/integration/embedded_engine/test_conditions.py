@@ -107,3 +107,38 @@ def test_a_value_may_be_compared_with_itself(both: TwoEngines) -> None:
     """Only a path may not be; dynoxide refuses both."""
     status, answer = both.ask_embedded("Scan", with_condition("FilterExpression", "contains(:s, :s)"))
     assert (status, answer["Count"]) == (200, 1)
+
+
+OPERATORS = {
+    "x = :one": (150, 151),
+    "NOT attribute_exists(x)": (100, 101),
+    "size(x) < :one": (100, 101),
+    "b BETWEEN :b AND :c": (150, 151),
+    "x IN (:one)": (150, 151),
+}
+"""Conditions, each with how many of them an expression joins within the limit, and beyond it."""
+
+
+@pytest.mark.parametrize(("condition", "numbers"), OPERATORS.items())
+def test_an_expression_has_at_most_300_operators_and_functions(
+    both: TwoEngines, text_of_fault: TextOfFault, condition: str, numbers: tuple[int, int]
+) -> None:
+    """DynamoDB counts no further; dynoxide has no limit."""
+    within, beyond = (
+        with_condition("FilterExpression", " AND ".join([condition] * number)) for number in numbers
+    )
+    assert both.ask_embedded("Scan", within)[0] == 200
+    assert text_of_fault("Scan", beyond) == (
+        "Invalid FilterExpression: The expression contains too many operators; operator count: 301"
+    )
+
+
+def test_in_has_at_most_100_values(both: TwoEngines, text_of_fault: TextOfFault) -> None:
+    """dynoxide has no limit."""
+    within, beyond = (
+        with_condition("FilterExpression", f"x IN ({', '.join([':one'] * number)})") for number in (100, 101)
+    )
+    assert both.ask_embedded("Scan", within)[0] == 200
+    assert text_of_fault("Scan", beyond) == (
+        "Invalid FilterExpression: The IN operator is provided with too many operands; number of operands: 101"
+    )

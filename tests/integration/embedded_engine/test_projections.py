@@ -51,6 +51,24 @@ def test_what_is_no_projection(both: TwoEngines, expression: str) -> None:
     assert {both.ask_embedded(*request)[0] for request in requests} == {400}
 
 
+LIMITS = {
+    f"zz{'.zz' * 31}": None,
+    f"zz{'.zz' * 31}[0]": "The document path has too many nesting levels; nesting levels: 33",
+    "l[2147483647]": None,
+    "l[2147483648]": "List index is not within the allowable range; index: [2147483648]",
+}
+"""Paths, each with its fault."""
+
+
+@pytest.mark.parametrize(("expression", "text"), LIMITS.items())
+def test_a_path_has_limits(both: TwoEngines, expression: str, text: str | None) -> None:
+    """dynoxide has none."""
+    for operation, request in requests_with(expression):
+        status, answer = both.ask_embedded(operation, request)
+        expected = None if text is None else f"Invalid ProjectionExpression: {text}"
+        assert (status, answer.get("message")) == (200 if text is None else 400, expected)
+
+
 TRANSACTED: dict[str, dict[str, Any]] = {
     "x": {**KEY, "x": {"N": "1"}},
     "l[1], m.q": {**KEY, "l": {"L": [{"N": "5"}]}, "m": {"M": {"q": {"S": "z"}}}},

@@ -130,6 +130,18 @@ def test_an_update_has_an_action(text_of_fault: TextOfFault) -> None:
     assert text_of_fault(*update(" ")) == text
 
 
+def test_an_update_has_at_most_300_sums_and_functions(both: TwoEngines, text_of_fault: TextOfFault) -> None:
+    """Assignments are not counted. dynoxide has no limit."""
+    within, beyond = (
+        update("SET " + ", ".join([f"zz{place}=x-y" for place in range(number)])) for number in (300, 301)
+    )
+    assert both.ask_embedded(*within)[0] == 200
+    assert text_of_fault(*beyond).endswith(
+        "Invalid UpdateExpression: The expression contains too many operators; operator count: 301"
+    )
+    both.ask_embedded("PutItem", {**T, "Item": BASE})
+
+
 @pytest.mark.parametrize("size", [4096, 4097])
 def test_an_expression_has_at_most_4096_bytes(both: TwoEngines, size: int) -> None:
     expression = f"REMOVE zz{' ' * (size - 9)}"

@@ -31,6 +31,8 @@ _ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+COMPARATORS: Final = frozenset(("=", "<>", *_ORDERS))
+MAX_IN_OPERANDS: Final = 100
 _FUNCTIONS: Final = {
     "attribute_exists": 1,
     "attribute_not_exists": 1,
@@ -103,6 +105,7 @@ def parsed_condition(source: str) -> Bind:
         ExpressionError: if the text is no condition.
     """
     tokens = Tokens(source)
+    tokens.require_few_operators(COMPARATORS)
     tokens.require_needed_parentheses()
     condition = _disjunction(tokens)
     if not tokens.at_end:
@@ -206,7 +209,7 @@ def operand(tokens: Tokens) -> Operand:
 
 
 def _comparison(tokens: Tokens, first: Operand) -> Bind:
-    symbol = tokens.take_if("=", "<>", *_ORDERS)
+    symbol = tokens.take_if(*COMPARATORS)
     if symbol is not None:
         return _compared(symbol.text, first, operand(tokens))
     if tokens.take_if("BETWEEN"):
@@ -219,6 +222,10 @@ def _comparison(tokens: Tokens, first: Operand) -> Bind:
     while tokens.take_if(","):
         members.append(operand(tokens))
     tokens.expect(")")
+    if len(members) > MAX_IN_OPERANDS:
+        raise ExpressionError(
+            f"The IN operator is provided with too many operands; number of operands: {len(members)}"
+        )
     return _among(first, members)
 
 

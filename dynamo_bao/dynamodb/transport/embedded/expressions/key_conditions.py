@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from dynamo_bao.dynamodb.transport.embedded.errors import ServiceError, invalid
-from dynamo_bao.dynamodb.transport.embedded.expressions.conditions import require_bounds
+from dynamo_bao.dynamodb.transport.embedded.expressions.conditions import COMPARATORS, require_bounds
 from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope
 from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import ExpressionError, Path, Token, Tokens
 from dynamo_bao.dynamodb.transport.embedded.values import Value
@@ -60,6 +60,7 @@ def bound_key_condition(source: str, scope: Scope) -> list[KeyPart]:
 @lru_cache(maxsize=1024)
 def _parsed(source: str) -> tuple[_Part, ...]:
     tokens = Tokens(source)
+    tokens.require_few_operators(COMPARATORS)
     tokens.require_needed_parentheses()
     parts = _conjunction(tokens)
     if not tokens.at_end:

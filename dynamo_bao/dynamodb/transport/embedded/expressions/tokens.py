@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 from dynamo_bao.runtime.named_tuples import NamedTuple
@@ -12,12 +13,17 @@ from dynamo_bao.runtime.named_tuples import NamedTuple
 Path = tuple["str | int", ...]
 """Names of attributes and indexes of lists; a name may be a placeholder, as ``("#m", 0, "x")``."""
 MAX_BYTES: Final = 4096
+MAX_OPERATORS: Final = 300
+MAX_LEVELS: Final = 32
+MAX_INDEX: Final = 2**31 - 1
 END: Final = "<EOF>"
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<name>\#[A-Za-z0-9_]+)|(?P<value>:[A-Za-z0-9_]+)|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<number>(?<=\[)[0-9]+)|(?P<symbol><>|<=|>=|[<>=+\-()\[\].,])|(?P<odd>\S))"
 )
 _KEYWORDS: Final = frozenset(("AND", "OR", "NOT", "BETWEEN", "IN"))
+_COUNTED: Final = _KEYWORDS - {"BETWEEN"}
+"""The keywords that count as operators. A BETWEEN counts by its AND."""
 
 
 class ExpressionError(Exception):
@@ -101,6 +107,23 @@ class Tokens:
         word = self.source[token.start : token.end]
         return ExpressionError(f'Syntax error; token: "{word}", near: "{self.source[token.start : end]}"')
 
+    def require_few_operators(self, symbols: Container[str]) -> None:
+        """Refuses more operators and functions than DynamoDB takes.
+
+        Args:
+            symbols: the symbols that are operators.
+        """
+        count = 0
+        for token, following in pairwise(self._tokens):
+            if token.kind == "word":
+                count += following.text == "("
+            else:
+                count += token.text in (_COUNTED if token.kind == "keyword" else symbols)
+        if count > MAX_OPERATORS:
+            raise ExpressionError(
+                f"The expression contains too many operators; operator count: {MAX_OPERATORS + 1}"
+            )
+
     def require_needed_parentheses(self) -> None:
         """Refuses a pair of parentheses directly inside another pair."""
         partners: dict[int, int] = {}
@@ -123,10 +146,21 @@ class Tokens:
             elif self.take_if("["):
                 if self.next.kind != "number":
                     raise self.syntax_error()
-                parts.append(int(self.take().text))
+                parts.append(self._index())
                 self.expect("]")
             else:
-                return tuple(parts)
+                break
+        if len(parts) > MAX_LEVELS:
+            raise ExpressionError(
+                f"The document path has too many nesting levels; nesting levels: {len(parts)}"
+            )
+        return tuple(parts)
+
+    def _index(self) -> int:
+        index = int(self.take().text)
+        if index > MAX_INDEX:
+            raise ExpressionError(f"List index is not within the allowable range; index: [{index}]")
+        return index
 
     def _attribute_name(self) -> str:
         token = self.next

@@ -100,6 +100,7 @@ def _last_index(step: Any) -> int:
 def parsed_update(source: str) -> tuple[_Action, ...]:
     """The actions of an update expression."""
     tokens = Tokens(source, _CLAUSES)
+    tokens.require_few_operators(("+", "-"))
     actions: list[_Action] = []
     clauses: set[str] = set()
     while not tokens.at_end:
