@@ -151,6 +151,7 @@ def test_conditions_that_cannot_be(embedded: Manager, sent: Wire) -> None:
         ({"$nor": [{}]}, "Invalid operator"),
         ("name = 'x'", "a dict or an expression"),
         ({"$and": [{"name": {"$ne": str(n)}} for n in range(500)]}, "4096 bytes"),
+        ({"$and": [{"name": {"$ne": str(n)}} for n in range(151)]}, "operators and functions"),
     ]
     for condition, says in wrong:
         with pytest.raises(QueryError, match=says):

@@ -208,6 +208,7 @@ def test_limits_that_only_the_manual_states() -> None:
     assert service_module.MAX_NUMBER_DIGITS == 38
     assert (service_module.MIN_NUMBER_EXPONENT, service_module.MAX_NUMBER_EXPONENT) == (-130, 125)
     assert (service_module.MAX_EXPRESSION_BYTES, service_module.MAX_IN_OPERANDS) == (4096, 100)
+    assert service_module.MAX_OPERATORS == 300
     assert service_module.MAX_TRANSACTION_BYTES == 4_194_304
     assert (service_module.MAX_NESTING, service_module.MAX_NAME_BYTES) == (32, 65_535)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from dynamo_bao.dynamodb.expressions.conditions import (
     MAX_DEPTH,
@@ -25,8 +26,14 @@ from dynamo_bao.dynamodb.expressions.conditions import (
 )
 from dynamo_bao.dynamodb.expressions.paths import Attribute, Path, UserPath, path_text
 from dynamo_bao.dynamodb.layout import SEARCH_TEXT
-from dynamo_bao.dynamodb.service import MAX_EXPRESSION_BYTES, AttributeValue
+from dynamo_bao.dynamodb.service import MAX_EXPRESSION_BYTES, MAX_OPERATORS, AttributeValue
 from dynamo_bao.errors import QueryError
+
+_OPERATORS: Final = re.compile(r"\b(?:AND|OR|NOT|IN)\b|[<=>]+|[a-z]\(")
+"""What DynamoDB counts in the text of a condition: it has a placeholder for each name and value. A BETWEEN counts by
+its AND."""
+_SHORT: Final = 1000
+"""The bytes of a text that has too few operators to be counted."""
 
 
 class Resolver(Protocol):
@@ -102,14 +109,25 @@ def render_condition(condition: Condition, placeholders: Placeholders, resolver:
     """The expression text of `condition`; empty for the neutral one.
 
     Raises:
-        QueryError: for an unknown field, a value the field refuses, or a text over 4 KB.
+        QueryError: for an unknown field, a value the field refuses, a text over 4 KB, or more than 300 operators.
     """
     text = _RENDERERS[type(condition)](_Renderer(placeholders, resolver), condition)
+    if len(text) > _SHORT:
+        _require_size(text)
+    return text
+
+
+def _require_size(text: str) -> None:
     if len(text.encode()) > MAX_EXPRESSION_BYTES:
         raise QueryError(
             f"The condition is longer than {MAX_EXPRESSION_BYTES} bytes; split it over several requests."
         )
-    return text
+    count = len(_OPERATORS.findall(text))
+    if count > MAX_OPERATORS:
+        raise QueryError(
+            f"The condition has {count} operators and functions. DynamoDB takes up to {MAX_OPERATORS}; split it over "
+            f"several requests, or replace alternatives of one field by $in."
+        )
 
 
 class _Renderer:
