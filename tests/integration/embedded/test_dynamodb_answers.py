@@ -116,14 +116,14 @@ ITEMS: list[Any] = [
 ]
 CONDITIONS = """
 contains(x, x)|x BETWEEN :s AND :v|x BETWEEN :two AND :v
-x BETWEEN :v AND :two|attribute_type(x, :t)|attribute_type(s, :t)|size(:s) > :v|size(x) > :v
+x BETWEEN :v AND :two|attribute_type(x, :t)|attribute_type(s, :t)|size(x) > :v
 size(s) > :v|size(bin) = :two|size(l) > :two|size(m) = :two|size(ss) = :two|begins_with(x, :v)|begins_with(s, :s)
 begins_with(bin, :bin)|begins_with(:s, :s)|contains(:s, x)|contains(s, :s)|contains(ss, :s)|contains(ns, :v)
-contains(l, :s)|contains(bin, :bin)|contains(x, :ss)|attribute_exists(:s)|attribute_exists(x) AND|x =|= x|x = = :v|x
+contains(l, :s)|contains(bin, :bin)|contains(x, :ss)|attribute_exists(x) AND|x =|= x|x = = :v|x
 (x = :v|x = :v)|((x = :v))|((x = :v) AND s = :s)|x == :v|x ! :v|x = :undefined|#q = :v|foo(x) = :v|foo(x)|size(x)
 attribute_exists(x, x)|contains(x)|x IN ()|x IN (:v|x IN (:v, :s)|x IN (:s)|NOT x = :v|not x = :v
 x = :v AND NOT (x = :s OR x = :b)|x[0] = :v|l[0] = :s|l[1] = :v|l[9] = :s|l[1 = :s|m.q = :s|m.n.a = :v|m. = :s
-pk.a = :s|size = :v|name = :v|data = :v|m.name = :v|a-b = :v|1a = :v|_a = :v|a.1 = :v|x = :v OR|ATTRIBUTE_EXISTS(x)
+pk.a = :s|size = :v|name = :v|data = :v|m.name = :v|a-b = :v|1a = :v|_a = :v|a.1 = :v|x = :v OR
 x<>:v|zz <> :v|zz = :v|x = :v x = :v|x IN :v|x BETWEEN :v|x BETWEEN :v AND|attribute_not_exists (x)|x = size(l)
 :v = :v|:v = :two|x = #| |$|x = 1|x = 'a'|m = :m|l = :l|ss = :ss|b = :b|zz = :null|b <> :null|x = :r
 attribute_exists(m.n) AND attribute_not_exists(m.zz)|x > :s OR s > :v|NOT (x > :s)|attribute_exists(l[3])
@@ -138,10 +138,10 @@ ADD q :ss|ADD m.c :v|ADD l :l|ADD ns :ns|DELETE ss :ss|DELETE ss :ns|DELETE ss :
 DELETE x :ss|SET pk = :s|SET sk = :s|REMOVE pk|ADD sk :v|ADD x :v SET x = :v|SET x = :v, x = :v|SET m = :m, m.q = :s
 SET m.q = :s, m.n.a = :v|SET l[0] = :s, l = :l|SET x = :v SET s = :s|SET|SET x|SET x =|SET x = :v,|set x = :v remove s
 FOO x = :v|SET x = :undefined|SET #q = :v|SET name = :v|SET x = foo(x)|SET x = if_not_exists(x)
-SET x = if_not_exists(:v, :v)|SET x = list_append(l)|SET x = size(l)|SET x = y|SET x = s|SET x = m.q|SET g = :v
+SET x = if_not_exists(:v, :v)|SET x = list_append(l)|SET x = y|SET x = s|SET x = m.q|SET g = :v
 SET n = :s|SET g = :e|SET x = :e|SET y = :big|SET y = :r|REMOVE|REMOVE :v|ADD x|ADD x x|ADD x if_not_exists(x, :v)
 DELETE ss|SET x = :v REMOVE x|SET a.b.c = :v|SET y = :null|SET #x = :v, y = :s|SET l[0].z = :s|SET m.n.a = m.n.a + :v
-SET x = attribute_exists(x)|SET x = :v :s|SET x :v|REMOVE x y|SET x = -:v|SET x=:v+:v|SET x=x+x|REMOVE m.q, m.n
+SET x = :v :s|SET x :v|REMOVE x y|SET x = -:v|SET x=:v+:v|SET x=x+x|REMOVE m.q, m.n
 SET m.n = :v, m.k = :s|SET y = if_not_exists(x, :v)|SET y = if_not_exists(m.zz, :s)|SET x = s, s = x
 REMOVE b SET y = :bin ADD x :v DELETE ss :ss|SET y = :ss|SET g = :g, n = :two
 """.replace("\n", "|").split("|")

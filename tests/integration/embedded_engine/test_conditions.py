@@ -65,6 +65,25 @@ FAULTS: dict[str, str] = {
     "begins_with(s, s)": SAME.format("begins_with", "[s]"),
     "attribute_type(x, x)": SAME.format("attribute_type", "[x]"),
 }
+NO_FUNCTION = "Invalid function name; function: {}"
+OTHERWISE = "The function is not allowed to be used this way in an expression; function: {}"
+FAULTS |= {
+    "ATTRIBUTE_EXISTS(x)": NO_FUNCTION.format("ATTRIBUTE_EXISTS"),
+    "Size(x) < :one": NO_FUNCTION.format("Size"),
+    "x = Size(y)": NO_FUNCTION.format("Size"),
+    "x = contains(l, :s)": OTHERWISE.format("contains"),
+    "contains(contains(l, x), :s)": OTHERWISE.format("contains"),
+    "if_not_exists(x, :one) = :one": (
+        "The function is not allowed in a condition expression; function: if_not_exists"
+    ),
+    "attribute_exists(:s)": (
+        "Operator or function requires a document path; operator or function: attribute_exists"
+    ),
+    "size(:one) = :one": TYPE.format("size", "N"),
+    "size(size(x)) = :one": TYPE.format("size", "N"),
+    "((x)) = :one": "The expression has redundant parentheses;",
+    "((x = :one))": "The expression has redundant parentheses;",
+}
 ALLOWED = """
 size(x) = size(x)|size(l) = l|x BETWEEN y AND y|:s = :s|:one IN (:one)|begins_with(:s, :s)
 :one BETWEEN :one AND :two|x BETWEEN :one AND :one|b BETWEEN :b AND :c|attribute_type(x, :type)|x = :flag|x <> :ss
@@ -107,6 +126,34 @@ def test_a_value_may_be_compared_with_itself(both: TwoEngines) -> None:
     """Only a path may not be; dynoxide refuses both."""
     status, answer = both.ask_embedded("Scan", with_condition("FilterExpression", "contains(:s, :s)"))
     assert (status, answer["Count"]) == (200, 1)
+
+
+IN_PARENTHESES = {
+    "(x) = :one": "x = :one",
+    "x = (:one)": "x = :one",
+    "NOT (x) < (y)": "NOT x < y",
+    "((size(l)) > (x)) AND ((y) = :two)": "size(l) > x AND y = :two",
+    "size((l)) > :one": "size(l) > :one",
+    "(m.n.a) BETWEEN (:one) AND (y)": "m.n.a BETWEEN :one AND y",
+    "(x) IN ((:one), (:two))": "x IN (:one, :two)",
+    "attribute_exists((x))": "attribute_exists(x)",
+    "contains((ss), (:s))": "contains(ss, :s)",
+    "l[ 1 ] > :one": "l[1] > :one",
+    "size(:s) = x": "x = :one",
+}
+"""Conditions, each with one that means the same."""
+
+
+@pytest.mark.parametrize(("expression", "plain_expression"), IN_PARENTHESES.items())
+def test_operands_may_be_in_parentheses(both: TwoEngines, expression: str, plain_expression: str) -> None:
+    """DynamoDB Local takes them, and so do mappers that send them to DynamoDB; dynoxide refuses some."""
+    answers = [
+        both.ask_embedded("Scan", with_condition("FilterExpression", text))
+        for text in (expression, plain_expression, f"NOT ({expression})")
+    ]
+    assert answers[0] == answers[1]
+    assert [status for status, _ in answers] == [200] * 3
+    assert sorted(answer["Count"] for _, answer in answers[1:]) == [0, 1]
 
 
 OPERATORS = {

@@ -24,7 +24,7 @@ VALUES: dict[str, Any] = {
 ALIKE = """
 pk = :p|:p = pk|pk = :p AND sk = :k|pk = :p AND :k = sk|pk = :p AND :z > sk|pk = :p AND :k <= sk|pk = :p AND :z < sk
 pk = :p AND :k >= sk|pk = :p AND sk < :k|pk = :p AND sk <= :k|pk = :p AND sk > :k|pk = :p AND sk >= :k
-pk = :p and begins_with(sk, :k)|pk = :p AND BEGINS_WITH(sk, :z)|pk = :p AND sk BETWEEN :k AND :z
+pk = :p and begins_with(sk, :k)|pk = :p AND sk BETWEEN :k AND :z
 pk = :p AND (sk between :k and :z)|(pk = :p)|(pk = :p AND sk = :k)|(pk = :p) AND (sk = :k)
 pk = :p AND sk BETWEEN :z AND :k|pk = :p AND sk BETWEEN :one AND :k|pk = :p AND x = :one|x = :one
 sk = :k|#p = :p|pk = :zz|name = :p|((pk = :p))|pk = :p AND begins_with(sk, :k|pk = :p AND begins_with sk
@@ -73,6 +73,7 @@ FAULTS: dict[str, str] = {
     "pk = :p AND contains(sk, :k)": f"{NO_OPERATOR}contains",
     "pk = :p AND attribute_type(sk, :k)": f"{NO_OPERATOR}attribute_type",
     "pk = :p AND size(sk) = :one": "KeyConditionExpressions cannot contain nested operations",
+    "pk = :p AND BEGINS_WITH(sk, :k)": "Invalid KeyConditionExpression: Invalid function name; function: BEGINS_WITH",
     "pk = :p AND begin(sk, :k)": "Invalid KeyConditionExpression: Invalid function name; function: begin",
     "pk = :p AND begins_with(:k, sk)": f"{IN_CONDITION}begins_with {FIRST}",
     "pk = :p AND :k BETWEEN sk AND :z": f"{IN_CONDITION}BETWEEN {FIRST}",
@@ -103,6 +104,13 @@ def test_key_conditions_are_answered_as_by_dynoxide(both: TwoEngines) -> None:
 @pytest.mark.parametrize(("expression", "text"), FAULTS.items())
 def test_conditions_that_no_key_can_have(text_of_fault: TextOfFault, expression: str, text: str) -> None:
     assert text_of_fault(*query(expression)) == text
+
+
+def test_operands_may_be_in_parentheses(both: TwoEngines) -> None:
+    plain = query("pk = :p AND begins_with(sk, :k)")
+    assert both.ask_embedded(*plain)[1]["Count"] == 1
+    for text in ("(pk) = (:p) AND begins_with((sk), (:k))", "((pk) = :p) AND (begins_with(sk, (:k)))"):
+        assert both.ask_embedded(*query(text)) == both.ask_embedded(*plain)
 
 
 OF_GLOBAL = {"IndexName": "gsi"}

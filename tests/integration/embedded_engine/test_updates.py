@@ -38,12 +38,12 @@ SUMS = """
 SET x = x + y|SET x = x - y|SET x = y - :one|SET x = if_not_exists(zz, y) - :one|SET x = if_not_exists(zz, zy)
 SET x = (if_not_exists(zz, :one)) + :one|SET x = (y)|SET x = (y + :one) - :one|SET x = :big + :one|SET x = :big - :small
 SET x = s + :one|SET x = :one + s|SET x = :s + :one|SET x = :one - :s|SET x = zz + :one|SET x = :big + :big
-SET x = y + :one + :one|SET x = if_not_exists(x, :s)|SET x = if_not_exists(l[9], :s)|SET x = :one + size(l)
+SET x = y + :one + :one|SET x = if_not_exists(x, :s)|SET x = if_not_exists(l[9], :s)
 """
 LISTS = """
 SET x = list_append(l, l)|SET l = list_append(:l, :l)|SET l = list_append(s, :l)|SET l = list_append(:l, s)
 SET l = list_append(:s, :l)|SET l = list_append(zz, :l)|SET zz = list_append(if_not_exists(zz, :l), l)
-SET l = LIST_APPEND(l, :l)|SET l = list_append(l)|SET l = list_append(l, :l, :l)
+SET l = list_append(l)|SET l = list_append(l, :l, :l)
 """
 ADD = """
 ADD x :one|ADD ss :ss|ADD ns :ns|ADD bs :bs|ADD zz :bs|ADD zz :one|ADD m.n.a :one|ADD m.zz :ss|ADD m.zz.a :one
@@ -64,7 +64,7 @@ SET x = :zz|SET x = foo(y)|SET x = if_not_exists(y)|SET x = if_not_exists(y, :on
 SET size = :one|SET x|SET x =|SET|SET = :one|SET x = = :one|REMOVE|REMOVE :one|REMOVE x y|ADD|ADD x|ADD x =|ADD x :zz
 DELETE|DELETE ss|DELETE ss :zz|FOO x|x = :one|SET x = :one,|SET x[ = :one|SET x[a] = :one|SET x[0 = :one|SET x. = :one
 SET x.0 = :one|SET x = y *|SET x = (y|SET x = (y))|SET x = if_not_exists(y, :one|SET x = if_not_exists y|SET 1x = :one
-SET x! = :one|SET x = 5|SET x = "a"|SET #zz = :one|SET x = #zz|SET zz-a = :one|SET x = size(l)|REMOVE SET x = :one
+SET x! = :one|SET x = 5|SET x = "a"|SET #zz = :one|SET x = #zz|SET zz-a = :one|REMOVE SET x = :one
 """
 GROUPS = {
     "paths": PATHS,
@@ -128,6 +128,23 @@ def test_an_update_has_an_action(text_of_fault: TextOfFault) -> None:
         '1 validation error detected: Invalid UpdateExpression: Syntax error; token: "<EOF>", near: "<EOF>"'
     )
     assert text_of_fault(*update(" ")) == text
+
+
+FUNCTIONS = {
+    "SET l = LIST_APPEND(l, :l)": "Invalid function name; function: LIST_APPEND",
+    "SET x = If_Not_Exists(y, :one)": "Invalid function name; function: If_Not_Exists",
+    "SET x = size(l)": "The function is not allowed in an update expression; function: size",
+    "SET x = x + contains(l, :s)": "The function is not allowed in an update expression; function: contains",
+    "SET x = ((y))": "The expression has redundant parentheses;",
+}
+
+
+@pytest.mark.parametrize(("expression", "text"), FUNCTIONS.items())
+def test_functions_that_no_update_has(text_of_fault: TextOfFault, expression: str, text: str) -> None:
+    """Their names are in small letters; dynoxide takes others too."""
+    assert (
+        text_of_fault(*update(expression)) == f"1 validation error detected: Invalid UpdateExpression: {text}"
+    )
 
 
 def test_an_update_has_at_most_300_sums_and_functions(both: TwoEngines, text_of_fault: TextOfFault) -> None:

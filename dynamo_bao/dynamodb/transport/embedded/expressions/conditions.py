@@ -9,7 +9,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope, value_at
-from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import ExpressionError, Path, Tokens, path_text
+from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import (
+    CONDITION_FUNCTIONS,
+    UPDATE_FUNCTIONS,
+    ExpressionError,
+    Path,
+    Tokens,
+    path_text,
+)
 from dynamo_bao.dynamodb.transport.embedded.values import (
     ORDERED_TYPES,
     Item,
@@ -46,7 +53,7 @@ _ALL_TYPES: Final = "{B,NULL,SS,BOOL,L,BS,N,NS,S,M}"
 
 
 class Operand(NamedTuple):
-    """A path, the placeholder of a value, or the size of a path.
+    """A path, the placeholder of a value, or the size of one of them.
 
     Attributes:
         kind: ``"path"``, ``"value"`` or ``"size"``.
@@ -63,6 +70,9 @@ class Operand(NamedTuple):
         if self.kind == "value":
             value = scope.value(self.placeholder)
             return lambda item: value
+        if self.placeholder:
+            size = _size_of_value(scope.value(self.placeholder))
+            return lambda item: size
         path = scope.path(self.path)
         if self.kind == "size":
             return lambda item: size_of(value_at(item, path))
@@ -92,6 +102,15 @@ def size_of(value: Value | None) -> Value | None:
     if code == "S" and not member.isascii():
         return {"N": str(len(member.encode("utf-16-le", "surrogatepass")) // 2)}
     return {"N": str(binary_size(member) if code == "B" else len(member))}
+
+
+def _size_of_value(value: Value) -> Value:
+    size = size_of(value)
+    if size is None:
+        raise ExpressionError(
+            f"Incorrect operand type for operator or function; operator or function: size, operand type: {type_of(value)}"
+        )
+    return size
 
 
 @lru_cache(maxsize=1024)
@@ -165,24 +184,35 @@ def _any_of(parts: list[Bind]) -> Bind:
 
 
 def _primary(tokens: Tokens) -> Bind:
+    first = _operand_in_parentheses(tokens)
+    if first is not None:
+        return _comparison(tokens, first)
     if tokens.take_if("("):
         inner = _disjunction(tokens)
         tokens.expect(")")
         return inner
-    token = tokens.next
-    if token.kind == "word" and tokens.following.text == "(" and token.text.lower() != "size":
+    if tokens.is_call and tokens.next.text != "size":
         return _function(tokens)
     return _comparison(tokens, operand(tokens))
 
 
+def _operand_in_parentheses(tokens: Tokens) -> Operand | None:
+    return tokens.parenthesised(lambda: operand(tokens)) if tokens.next.text == "(" else None
+
+
+def require_condition_function(name: str) -> None:
+    """Refuses functions that no condition has. Their names are written in small letters."""
+    if name in UPDATE_FUNCTIONS:
+        raise ExpressionError(f"The function is not allowed in a condition expression; function: {name}")
+    if name not in CONDITION_FUNCTIONS:
+        raise ExpressionError(f"Invalid function name; function: {name}")
+
+
 def _function(tokens: Tokens) -> Bind:
     name = tokens.take().text
-    if name.lower() not in _FUNCTIONS:
-        raise ExpressionError(f"Invalid function name; function: {name}")
-    name = name.lower()
+    require_condition_function(name)
     tokens.expect("(")
-    takes_path = name.startswith("attribute")
-    operands = [Operand("path", tokens.path()) if takes_path else operand(tokens)]
+    operands = [operand(tokens)]
     while tokens.take_if(","):
         operands.append(operand(tokens))
     tokens.expect(")")
@@ -191,21 +221,37 @@ def _function(tokens: Tokens) -> Bind:
             "Incorrect number of operands for operator or function; "
             f"operator or function: {name}, number of operands: {len(operands)}"
         )
+    if name.startswith("attribute") and operands[0].kind != "path":
+        raise ExpressionError(f"Operator or function requires a document path; operator or function: {name}")
     return _BINDERS[name](*operands)
 
 
 def operand(tokens: Tokens) -> Operand:
-    """Reads an operand."""
-    token = tokens.next
-    if token.kind == "value":
+    """Reads an operand, which may be in parentheses."""
+    inner = _operand_in_parentheses(tokens)
+    if inner is not None:
+        return inner
+    if tokens.next.kind == "value":
         return Operand("value", placeholder=tokens.take().text)
-    if token.kind == "word" and token.text.lower() == "size" and tokens.following.text == "(":
-        tokens.take()
-        tokens.expect("(")
-        path = tokens.path()
-        tokens.expect(")")
-        return Operand("size", path)
-    return Operand("path", tokens.path())
+    return _size(tokens) if tokens.is_call else Operand("path", tokens.path())
+
+
+def _size(tokens: Tokens) -> Operand:
+    """Reads the only function that is an operand."""
+    name = tokens.take().text
+    require_condition_function(name)
+    if name != "size":
+        raise ExpressionError(
+            f"The function is not allowed to be used this way in an expression; function: {name}"
+        )
+    tokens.expect("(")
+    subject = operand(tokens)
+    tokens.expect(")")
+    if subject.kind == "size":
+        raise ExpressionError(
+            "Incorrect operand type for operator or function; operator or function: size, operand type: N"
+        )
+    return subject._replace(kind="size")
 
 
 def _comparison(tokens: Tokens, first: Operand) -> Bind:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from functools import lru_cache
 
 from dynamo_bao.dynamodb.transport.embedded.errors import ServiceError, invalid
-from dynamo_bao.dynamodb.transport.embedded.expressions.conditions import COMPARATORS, require_bounds
+from dynamo_bao.dynamodb.transport.embedded.expressions.conditions import (
+    COMPARATORS,
+    require_bounds,
+    require_condition_function,
+)
 from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope
 from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import ExpressionError, Path, Token, Tokens
 from dynamo_bao.dynamodb.transport.embedded.values import Value
 from dynamo_bao.runtime.named_tuples import NamedTuple
 
 _REVERSED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_CONDITIONS = ("attribute_exists", "attribute_not_exists", "attribute_type", "contains")
-"""The functions that other conditions can have, and that of a key cannot."""
 _Operand = Path | str
 """A path, or the placeholder of a value."""
 
@@ -78,15 +80,16 @@ def _conjunction(tokens: Tokens) -> tuple[_Part, ...]:
 
 
 def _part(tokens: Tokens) -> tuple[_Part, ...]:
-    if tokens.take_if("("):
+    subject = _operand_in_parentheses(tokens)
+    if subject is None and tokens.take_if("("):
         parts = _conjunction(tokens)
         tokens.expect(")")
         return parts
     if tokens.take_if("NOT"):
         raise _odd_operator("NOT")
-    if tokens.next.kind == "word" and tokens.following.text == "(":
+    if subject is None and tokens.is_call:
         return (_function(tokens),)
-    subject = _operand(tokens)
+    subject = subject or _operand(tokens)
     if tokens.take_if("BETWEEN"):
         low = _operand(tokens)
         tokens.expect("AND")
@@ -100,12 +103,11 @@ def _part(tokens: Tokens) -> tuple[_Part, ...]:
 
 def _function(tokens: Tokens) -> _Part:
     name = tokens.take().text
-    if name.lower() == "size":
+    require_condition_function(name)
+    if name == "size":
         raise invalid("KeyConditionExpressions cannot contain nested operations")
-    if name.lower() in _CONDITIONS:
+    if name != "begins_with":
         raise _odd_operator(name)
-    if name.lower() != "begins_with":
-        raise ExpressionError(f"Invalid function name; function: {name}")
     tokens.expect("(")
     subject = _operand(tokens)
     tokens.expect(",")
@@ -148,5 +150,12 @@ def _comparator(tokens: Tokens) -> Token:
     return symbol
 
 
+def _operand_in_parentheses(tokens: Tokens) -> _Operand | None:
+    return tokens.parenthesised(lambda: _operand(tokens)) if tokens.next.text == "(" else None
+
+
 def _operand(tokens: Tokens) -> _Operand:
+    inner = _operand_in_parentheses(tokens)
+    if inner is not None:
+        return inner
     return tokens.take().text if tokens.next.kind == "value" else tokens.path()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 from dynamo_bao.runtime.named_tuples import NamedTuple
 
 Path = tuple["str | int", ...]
 """Names of attributes and indexes of lists; a name may be a placeholder, as ``("#m", 0, "x")``."""
+T = TypeVar("T")
 MAX_BYTES: Final = 4096
 MAX_OPERATORS: Final = 300
 MAX_LEVELS: Final = 32
@@ -19,11 +20,21 @@ MAX_INDEX: Final = 2**31 - 1
 END: Final = "<EOF>"
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<name>\#[A-Za-z0-9_]+)|(?P<value>:[A-Za-z0-9_]+)|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
-    r"|(?P<number>(?<=\[)[0-9]+)|(?P<symbol><>|<=|>=|[<>=+\-()\[\].,])|(?P<odd>\S))"
+    r"|(?P<number>[0-9]+)|(?P<symbol><>|<=|>=|[<>=+\-()\[\].,])|(?P<odd>\S))"
 )
 _KEYWORDS: Final = frozenset(("AND", "OR", "NOT", "BETWEEN", "IN"))
 _COUNTED: Final = _KEYWORDS - {"BETWEEN"}
 """The keywords that count as operators. A BETWEEN counts by its AND."""
+
+
+CONDITION_FUNCTIONS: Final = frozenset(
+    ("attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains", "size")
+)
+UPDATE_FUNCTIONS: Final = frozenset(("if_not_exists", "list_append"))
+
+
+_CALLS: Final = frozenset(("IN", *CONDITION_FUNCTIONS, *UPDATE_FUNCTIONS))
+"""What has parentheses of its own."""
 
 
 class ExpressionError(Exception):
@@ -72,6 +83,11 @@ class Tokens:
     def following(self) -> Token:
         """The token after the next."""
         return self._tokens[min(self._position + 1, len(self._tokens) - 1)]
+
+    @property
+    def is_call(self) -> bool:
+        """Whether a function is next."""
+        return self.next.kind == "word" and self.following.text == "("
 
     @property
     def at_end(self) -> bool:
@@ -134,8 +150,25 @@ class Tokens:
             elif token.kind == "symbol" and token.text == ")" and open_positions:
                 partners[open_positions.pop()] = position
         for position, partner in partners.items():
-            if partners.get(position + 1) == partner - 1:
+            is_call = position > 0 and self._tokens[position - 1].text in _CALLS
+            if partners.get(position + 1) == partner - 1 and not is_call:
                 raise ExpressionError("The expression has redundant parentheses;")
+
+    def parenthesised(self, read: Callable[[], T]) -> T | None:
+        """Reads something in parentheses; None, and nothing is read, if they hold something else.
+
+        Args:
+            read: reads what the parentheses hold.
+        """
+        position = self._position
+        try:
+            self.expect("(")
+            inner = read()
+            self.expect(")")
+        except ExpressionError:
+            self._position = position
+            return None
+        return inner
 
     def path(self) -> Path:
         """Reads the path of an attribute, such as ``a.#b[0]``."""
@@ -179,10 +212,13 @@ def _reserved_words() -> frozenset[str]:
 
 
 def _split(source: str, keywords: frozenset[str]) -> Iterator[Token]:
-    end = 0
+    end, previous = 0, ""
     for match in _TOKEN.finditer(source.rstrip()):  # spaces at the end would be tried from each of them
         kind = match.lastgroup or "odd"
         text, start, end = match[kind], match.start(kind), match.end(kind)
+        if kind == "number" and previous != "[":
+            kind, text = "odd", text[0]
+        previous = text
         if kind == "odd":
             near = source[start : start + 2].rstrip()
             raise ExpressionError(f'Syntax error; token: "{text}", near: "{near}"')

@@ -9,7 +9,14 @@ from typing import Any, Final
 from dynamo_bao.dynamodb.transport.embedded.errors import invalid
 from dynamo_bao.dynamodb.transport.embedded.expressions.projections import first_overlap, project_path
 from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope, value_at
-from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import ExpressionError, Path, Tokens, path_text
+from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import (
+    CONDITION_FUNCTIONS,
+    UPDATE_FUNCTIONS,
+    ExpressionError,
+    Path,
+    Tokens,
+    path_text,
+)
 from dynamo_bao.dynamodb.transport.embedded.values import SET_TYPES, Item, Value, total, type_of
 from dynamo_bao.runtime.named_tuples import NamedTuple
 
@@ -101,6 +108,7 @@ def parsed_update(source: str) -> tuple[_Action, ...]:
     """The actions of an update expression."""
     tokens = Tokens(source, _CLAUSES)
     tokens.require_few_operators(("+", "-"))
+    tokens.require_needed_parentheses()
     actions: list[_Action] = []
     clauses: set[str] = set()
     while not tokens.at_end:
@@ -146,15 +154,16 @@ def _operand(tokens: Tokens) -> _Operand:
     token = tokens.next
     if token.kind == "value":
         return _Operand("value", placeholder=tokens.take().text)
-    if token.kind == "word" and tokens.following.text == "(":
+    if tokens.is_call:
         return _function(tokens)
     return _Operand("path", tokens.path())
 
 
 def _function(tokens: Tokens) -> _Operand:
     name = tokens.take().text
-    function = name.lower()
-    if function not in ("if_not_exists", "list_append"):
+    if name in CONDITION_FUNCTIONS:
+        raise ExpressionError(f"The function is not allowed in an update expression; function: {name}")
+    if name not in UPDATE_FUNCTIONS:
         raise ExpressionError(f"Invalid function name; function: {name}")
     tokens.expect("(")
     parts = [_operand(tokens)]
@@ -164,13 +173,13 @@ def _function(tokens: Tokens) -> _Operand:
     if len(parts) != 2:
         raise ExpressionError(
             "Incorrect number of operands for operator or function; "
-            f"operator or function: {function}, number of operands: {len(parts)}"
+            f"operator or function: {name}, number of operands: {len(parts)}"
         )
-    if function == "if_not_exists" and parts[0].kind != "path":
+    if name == "if_not_exists" and parts[0].kind != "path":
         raise ExpressionError(
             "Operator or function requires a document path; operator or function: if_not_exists"
         )
-    return _Operand(function, parts=tuple(parts))
+    return _Operand(name, parts=tuple(parts))
 
 
 # --- with names and values ----------------------------------------------------------------------------------
