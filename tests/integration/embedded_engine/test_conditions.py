@@ -156,6 +156,12 @@ def test_operands_may_be_in_parentheses(both: TwoEngines, expression: str, plain
     assert sorted(answer["Count"] for _, answer in answers[1:]) == [0, 1]
 
 
+def test_very_many_parentheses_are_no_condition(text_of_fault: TextOfFault) -> None:
+    """They do not fit on Python's stack."""
+    text = text_of_fault("Scan", with_condition("FilterExpression", "(" * 4000))
+    assert text == "Invalid FilterExpression: The expression has too many parentheses inside others;"
+
+
 OPERATORS = {
     "x = :one": (150, 151),
     "NOT attribute_exists(x)": (100, 101),

@@ -129,6 +129,27 @@ def test_a_number_with_a_fraction_is_cut(both: TwoEngines) -> None:
     assert both.ask_embedded("Scan", {**T, "Limit": 1.5})[1]["ScannedCount"] == 1
 
 
+EXPONENTS = {
+    "1e99999999999999999999": "Number overflow. Attempting to store a number with magnitude larger than",
+    "-5E-99999999999999999999": "Number underflow. Attempting to store a number with magnitude smaller than",
+}
+
+
+@pytest.mark.parametrize(("number", "text"), EXPONENTS.items())
+def test_exponents_of_many_digits_are_too_large(text_of_fault: TextOfFault, number: str, text: str) -> None:
+    item = {**KEY, "sk": {"S": "exponent"}, "x": {"N": number}}
+    assert text_of_fault("PutItem", {**T, "Item": item}) == f"{text} supported range"
+
+
+def test_a_zero_has_any_exponent(both: TwoEngines) -> None:
+    item = {**KEY, "sk": {"S": "zero"}, "x": {"N": "-0.0e99999999999999999999"}}
+    both.ask_embedded("PutItem", {**T, "Item": item})
+    deleted = both.ask_embedded(
+        "DeleteItem", {**T, "Key": {**KEY, "sk": {"S": "zero"}}, "ReturnValues": "ALL_OLD"}
+    )
+    assert deleted[1]["Attributes"]["x"] == {"N": "0"}
+
+
 START_KEYS: list[tuple[dict[str, Any], str]] = [
     ({"pk": {}}, f"The provided starting key is invalid: {EMPTY}"),
     ({"pk": {"N": "x"}}, "The parameter cannot be converted to a numeric value: x"),

@@ -123,6 +123,10 @@ def bound(kind: str, bind: Callable[[], T]) -> T:
         return bind()
     except ExpressionError as error:
         raise RequestError(f"Invalid {kind}: {error}") from None
+    except RecursionError:
+        raise RequestError(
+            f"Invalid {kind}: The expression has too many parentheses inside others;"
+        ) from None
 
 
 def require_not_empty(request: Request, *kinds: str) -> None:

@@ -11,7 +11,7 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Context, Decimal
+from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final
 
@@ -58,7 +58,17 @@ def canonical_number(text: str) -> str:
     if not _NUMBER.fullmatch(text):
         suffix = f": {text}" if text else ""
         raise invalid(f"The parameter cannot be converted to a numeric value{suffix}")
-    return number_text(Decimal(text))
+    return number_text(_decimal(text))
+
+
+def _decimal(text: str) -> Decimal:
+    """The number of a text; an exponent of too many digits for Python becomes a shorter one."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        mantissa, _, exponent = text.lower().partition("e")
+        sign = "-" if exponent.startswith("-") else ""
+        return Decimal(f"{mantissa}e{sign}999999999")
 
 
 def number_text(number: Decimal) -> str:
