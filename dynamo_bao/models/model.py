@@ -352,7 +352,8 @@ class Model(ModelOperations):
             The instance itself.
 
         Raises:
-            QueryError: for a name that is not a relation field.
+            ConfigurationError: for a name that is not a relation.
+            QueryError: if `names` is not a list of texts.
 
         Example:
             >>> post.load_related_data(["user_id"]).user.name
