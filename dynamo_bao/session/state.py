@@ -369,6 +369,30 @@ def set_status(instance: Instance, state: State, status: Status) -> None:
             set_class(sharer, cls)
 
 
+class SharedState:
+    """Lets an older instance share the state and values of a newer one, until `end` is called."""
+
+    def __init__(self, older: Instance, newer: Instance) -> None:
+        self._older = older
+        self._newer = newer
+        self._original_dict = older.__dict__
+        state = state_of(newer)
+        if state.shared is None:
+            state.shared = [weakref.ref(newer)]
+        state.shared.append(weakref.ref(older))
+        self._set_dict(newer.__dict__)
+
+    def end(self) -> None:
+        """Gives the older instance its own state and values back."""
+        state = state_of(self._newer)
+        state.shared = [ref for ref in state.shared or () if ref() is not self._older]
+        self._set_dict(self._original_dict)
+
+    def _set_dict(self, values: dict[str, Any]) -> None:
+        object.__setattr__(self._older, "__dict__", values)
+        object.__setattr__(self._older, "__class__", class_for(state_of(self._older)))
+
+
 def mark_missing(instance: Instance, *, consistent: bool = False) -> None:
     """Marks an instance as missing: DynamoDB has no such item."""
     state = state_of(instance)

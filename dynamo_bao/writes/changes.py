@@ -6,7 +6,6 @@ A call carries its change out at once. A transaction collects it, applies it in 
 from __future__ import annotations
 
 import copy
-import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -40,10 +39,10 @@ from dynamo_bao.session.state import (
     Instance,
     LocalChanges,
     ModelMapper,
+    SharedState,
     State,
     Status,
     changed_names,
-    class_for,
     instance_dict,
     keep_handed,
     local_changes,
@@ -614,30 +613,6 @@ def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoEr
         key=error.key,
         operation=error.operation,
     )
-
-
-class SharedState:
-    """Lets an older instance share the state and values of a newer one, until `end` is called."""
-
-    def __init__(self, older: Instance, newer: Instance) -> None:
-        self._older = older
-        self._newer = newer
-        self._original_dict = older.__dict__
-        state = state_of(newer)
-        if state.shared is None:
-            state.shared = [weakref.ref(newer)]
-        state.shared.append(weakref.ref(older))
-        self._set_dict(newer.__dict__)
-
-    def end(self) -> None:
-        """Gives the older instance its own state and values back."""
-        state = state_of(self._newer)
-        state.shared = [ref for ref in state.shared or () if ref() is not self._older]
-        self._set_dict(self._original_dict)
-
-    def _set_dict(self, values: dict[str, Any]) -> None:
-        object.__setattr__(self._older, "__dict__", values)
-        object.__setattr__(self._older, "__class__", class_for(state_of(self._older)))
 
 
 log: logging.Logger = late_logger("dynamo_bao.writes")
