@@ -178,7 +178,11 @@ def test_what_is_no_text_is_named(javascript: JavaScript, python: Python, table:
 
 @pytest.mark.parametrize(
     ("field", "name", "given"),
-    [("crew", "crew", 3.5), ("launchedAt", "launched_at", 0.5), ("registeredAt", "registered_at", "2025-01-02")],
+    [
+        ("crew", "crew", 3.5),
+        ("launchedAt", "launched_at", 0.5),
+        ("registeredAt", "registered_at", "2025-01-02"),
+    ],
 )
 def test_a_value_of_another_kind_is_named(
     field: str, name: str, given: Any, javascript: JavaScript, python: Python, client: Any, table: str
