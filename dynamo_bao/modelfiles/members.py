@@ -43,7 +43,7 @@ class Relation:
 
     Attributes:
         attribute: the name of ``post.user``: ``count_`` if every model has a method ``count``; None if the model
-            declares something else of that name.
+            declares something else of that name, which also is the relation field itself if it does not end in ``_id``.
     """
 
     name: str
@@ -103,8 +103,12 @@ def own_members(model: ModelDescription) -> list[Member]:
         field = model.fields[constraint.field]
         members.append(Find(f"find_by_{field.name}", constraint, field))
     for field in model.fields.values():
-        name = relation_name(field.name) if field.is_relation else None
-        if name is not None and name not in model.fields:
+        if not field.is_relation:
+            continue
+        name = relation_name(field.name)
+        if name is None:
+            members.append(Relation(field.name, field, None))
+        elif name not in model.fields:
             members.append(Relation(name, field, _relation_attribute(name, reserved)))
     return [member for member in members if not reserved.intersection(names_of(member))]
 

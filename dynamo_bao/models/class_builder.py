@@ -240,8 +240,12 @@ def _add_generated_members(model: type[Instance]) -> None:
         names[f"find_by_{constraint.field}"] = _unique_find(name)
     fields = _all_declarations(model)
     for name, declaration in fields.items():
-        relation = relation_name(name) if isinstance(declaration.value, RelatedField) else None
-        if relation is not None and relation not in fields:
+        if not isinstance(declaration.value, RelatedField):
+            continue
+        relation = relation_name(name)
+        if relation is None:
+            names[f"get_{name}"] = _related_getter(name)
+        elif relation not in fields:
             names[relation] = Related[Any](name)
             names[f"get_{relation}"] = _related_getter(name)
     for name, value in names.items():

@@ -30,6 +30,7 @@ models:
       commentId: {type: UlidField, autoAssign: true}
       postId: {type: RelatedField, model: CrfPost, required: true}
       authorId: {type: RelatedField, model: CrfUser, required: true}
+      editor: {type: RelatedField, model: CrfUser}
     primaryKey: {partitionKey: commentId}
 """,
 )
@@ -110,3 +111,13 @@ def test_07_another_target(comment: Comment, user: User) -> None:
         found.save()
         assert found.author.name == "Ada"
     assert Comment.find(comment.comment_id).author == user
+
+
+def test_a_field_without_id_in_its_name(comment: Comment, user: User) -> None:
+    """The field is the id, so that the method alone gives the related instance."""
+    assert comment.editor is None and comment.get_editor() is None
+    comment.editor = user
+    comment.save()
+    found = Comment.find(comment.comment_id)
+    assert (found.editor, found.get_editor()) == (user.user_id, user)
+    assert found.get_editor().name == "Ada"
