@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +22,7 @@ from dynamo_bao.dynamodb.expressions.update_values import (
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import QueryError, UnknownFieldError, ValidationError, message_of, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.containers import ListField, has_fixed_length
+from dynamo_bao.fields.containers import ListField, UnionField, has_fixed_length
 from dynamo_bao.fields.documents import AnythingField
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField, IntegerField, NumberField
@@ -159,9 +160,45 @@ def _edit_inside(schema: Schema, owner: Field, inner: Steps, value: Any) -> Edit
     if isinstance(value, (AddMembers, DropMembers)):
         targets = "fields that are sets, not for sets inside of documents; load the object, change its set and save it"
         raise _misplaced(schema, path, value, targets)
-    if isinstance(value, ChangeValue):
-        return _edit(schema, path, part, value)
-    return Edit(inner, "set", _stored(schema, path, part, value))
+    fields: list[Field | None] = [part]
+    if part is None:
+        fields = [*_fields_of_part(owner, inner)] or [None]
+    faults = []
+    for field in fields:
+        try:
+            if isinstance(value, ChangeValue):
+                return _edit(schema, path, field, value)
+            return Edit(inner, "set", _stored(schema, path, field, value))
+        except (QueryError, ValidationError) as error:
+            faults.append(error)
+    raise faults[0]
+
+
+def _fields_of_part(owner: Field, inner: Steps) -> list[Field]:
+    """The fields that a part has in the classes of a union, which are not known before the item is read.
+
+    Args:
+        owner: the field of the document.
+        inner: the steps to the part.
+
+    Returns:
+        One field for each class that has the part; none if the part may hold anything.
+    """
+    fields = [owner]
+    for step in inner:
+        parts: list[Field] = []
+        for option in (option for field in fields for option in _options_of(field)):
+            with suppress(QueryError):  # of a class without such a part
+                part = option.inside(step)
+                if part is None:
+                    return []
+                parts.append(part)
+        fields = parts
+    return fields
+
+
+def _options_of(field: Field) -> Iterable[Field]:
+    return field.options if isinstance(field, UnionField) else (field,)
 
 
 def _edit(schema: Schema, path: Steps, part: Field | None, change: ChangeValue) -> Edit:

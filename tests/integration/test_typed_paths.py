@@ -21,6 +21,7 @@ from dynamo_bao import (
     DataFormatError,
     DropMembers,
     IfMissing,
+    Increment,
     Index,
     ListField,
     Manager,
@@ -80,6 +81,18 @@ class Kind:
     kind: Literal["a", "b"]
 
 
+@attrs.define
+class Cat:
+    kind: Literal["cat"] = "cat"
+    lives: int = 9
+
+
+@attrs.define
+class Dog:
+    kind: Literal["dog"] = "dog"
+    lives: int = 1
+
+
 class Person(Model, prefix="tp"):
     key: str
     text: str = "old"
@@ -93,6 +106,7 @@ class Person(Model, prefix="tp"):
     pairs: dict[str, tuple[int, str]] = MapField(default=dict)
     named: dict[Literal["a", "b"], int] = MapField(default=dict)
     mixed: dict[str, Box | str] = MapField(default=dict)
+    pets: dict[str, Cat | Dog] = MapField(default=dict)
     dates: list[date] = ListField(default=list)
     flags: set[bool] = SetField()
     tags: set[str] = StringSetField()
@@ -129,6 +143,12 @@ WRONG: list[tuple[dict[str, Any], type[BaoError], str]] = [
     ({"named.z": 1}, QueryError, "no key 'z'"),
     ({"mixed.x.size": "text"}, ValidationError, r"Person\.mixed\.x\.size"),
     ({"mixed.x.sise": 1}, QueryError, "has no part 'sise'"),
+    ({"pets.x.lives": "nine"}, ValidationError, r"Person\.pets\.x\.lives takes int, not str"),
+    ({"pets.x.lives": None}, ValidationError, r"Person\.pets\.x\.lives is required"),
+    ({"pets.x.lives": IfMissing("a")}, ValidationError, r"Person\.pets\.x\.lives takes int, not str"),
+    ({"pets.x.lives": Append([1])}, QueryError, "Append is for lists only"),
+    ({"pets.x.kind": Increment(1)}, QueryError, "Increment is for numbers only"),
+    ({"pets.x.kind": "bird"}, ValidationError, r"Person\.pets\.x\.kind is not one of"),
     ({"address.zip": "bad"}, ValidationError, r"Person\.address: the change would leave a value"),
     ({"maybe[0]": 5}, DataFormatError, r"these members alone do not make one \(has 1 elements, not 2\)"),
     (
@@ -165,6 +185,13 @@ def test_a_change_that_could_not_be_read_back_is_refused(
     with run_with_batch_context(), pytest.raises(error, match=text), transaction():
         Person.update("k", changes)
     assert raw(table) == before
+
+
+def test_a_part_of_several_classes_takes_what_one_of_them_takes(table: Manager) -> None:
+    """Which class is stored is not known before the change is sent."""
+    Person.create(key="k", pets={"x": Cat(lives=2)})
+    Person.update("k", {"pets.x.lives": Increment(1), "pets.x.kind": "dog"})
+    assert Person.find("k").pets == {"x": Dog(lives=3)}
 
 
 def test_valid_changes_by_path_are_stored(table: Manager) -> None:
