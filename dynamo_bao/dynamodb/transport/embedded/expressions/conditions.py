@@ -108,7 +108,8 @@ def _size_of_value(value: Value) -> Value:
     size = size_of(value)
     if size is None:
         raise ExpressionError(
-            f"Incorrect operand type for operator or function; operator or function: size, operand type: {type_of(value)}"
+            "Incorrect operand type for operator or function; "
+            f"operator or function: size, operand type: {type_of(value)}"
         )
     return size
 

@@ -11,7 +11,7 @@ from dynamo_bao.dynamodb.transport.embedded.expressions.conditions import (
     require_condition_function,
 )
 from dynamo_bao.dynamodb.transport.embedded.expressions.scope import Scope
-from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import ExpressionError, Path, Token, Tokens
+from dynamo_bao.dynamodb.transport.embedded.expressions.tokens import Path, Token, Tokens
 from dynamo_bao.dynamodb.transport.embedded.values import Value
 from dynamo_bao.runtime.named_tuples import NamedTuple
 
