@@ -264,24 +264,26 @@ def _changed_positions(
     Returns:
         By position in `after`, the position in `before`. Neither is in `equal`.
     """
-    used = set(equal.values())
-    free = [position for position in range(len(before)) if position not in used]
-    unmatched = [position for position in range(len(after)) if position not in equal]
-    if not free or not unmatched:
+    taken_positions = set(equal.values())
+    free_positions = [position for position in range(len(before)) if position not in taken_positions]
+    unmatched_positions = [position for position in range(len(after)) if position not in equal]
+    if not free_positions or not unmatched_positions:
         return {}
-    if free == unmatched and len(free) == 1:
-        return {free[0]: free[0]}
+    if free_positions == unmatched_positions and len(free_positions) == 1:
+        return dict(zip(unmatched_positions, free_positions, strict=True))
     paths = _telling_paths(before, after)
-    origins = {key: position for position in free for key in _ids_of(before[position], paths)}
+    origins = {key: position for position in free_positions for key in _ids_of(before[position], paths)}
     matches: dict[int, int] = {}
-    for position in unmatched:
+    for position in unmatched_positions:
         candidates = map(origins.get, _ids_of(after[position], paths))
-        origin = next((other for other in candidates if other is not None and other not in used), None)
+        origin = next(
+            (other for other in candidates if other is not None and other not in taken_positions), None
+        )
         if origin is not None:
             matches[position] = origin
-            used.add(origin)
+            taken_positions.add(origin)
     if len(after) == len(before):
-        rest = set(unmatched).difference(matches, used)
+        rest = set(unmatched_positions).difference(matches, taken_positions)
         matches.update({position: position for position in rest})
     return matches
 

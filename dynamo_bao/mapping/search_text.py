@@ -175,11 +175,11 @@ def normalise_term(term: str, config: SearchConfig) -> str:
     """
     if config.normalise == FOLDED:
         term = folded(term)
-    kept = (
+    text = "".join(
         char if char == _BYTE_ORDER_MARK or unicodedata.category(char)[0] in "LN" else " " for char in term
     )
-    text = "".join(kept) if config.case_sensitive else "".join(kept).lower()
-    return " ".join(text.replace(_BYTE_ORDER_MARK, " ").split())
+    words = text if config.case_sensitive else text.lower()
+    return " ".join(words.replace(_BYTE_ORDER_MARK, " ").split())
 
 
 def folded(text: str) -> str:
