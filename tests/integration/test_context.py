@@ -164,7 +164,7 @@ def test_functions_whose_body_runs_after_their_call_are_refused() -> None:
 
 
 def test_batched_refuses_what_is_no_function() -> None:
-    """An id, or an option by position, is told at decoration."""
+    """An id, or an option by position: the decoration raises, and not the first call."""
     for refused in ("42", True, None):
         with pytest.raises(TypeError, match=f"@batched decorates functions.* not {type(refused).__name__}"):
             batched()(refused)  # type: ignore[arg-type]
