@@ -196,8 +196,6 @@ class Manager:
             >>> users = manager.repository(User)
         """
         self.database.require_open()
-        if not isinstance(model, type):
-            raise ConfigurationError(f"repository() takes a Model class, such as User, not {model!r:.200}.")
         repository = self._repository_or_none(model)
         if repository is None:
             raise ConfigurationError(

@@ -101,6 +101,7 @@ class _RequestInstances(SessionInstances):
 
     lookup = one_at_a_time(SessionInstances.lookup)
     lookup_text = one_at_a_time(SessionInstances.lookup_text)
+    lookup_texts = one_at_a_time(SessionInstances.lookup_texts)
 
 
 class _RequestLoader(Loader):

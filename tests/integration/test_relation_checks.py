@@ -295,16 +295,6 @@ def test_the_repository_of_another_managers_model() -> None:
         manager.repository(Depot)
 
 
-@pytest.mark.parametrize("model", ["Depot", 5, None])
-def test_a_repository_is_that_of_a_class(model: Any) -> None:
-    """A name or an instance is told at the call."""
-    with (
-        init_models(models=[Depot], embedded=True) as manager,
-        pytest.raises(ConfigurationError, match=f"takes a Model class, .* not {model!r}"),
-    ):
-        manager.repository(model)
-
-
 # --- relations to one, with a type --------------------------------------------------------------------
 
 

@@ -93,8 +93,11 @@ GIVEN = st.dictionaries(
 
 def held(name: str, value: Any) -> Any:
     """What an instance holds of a value that its constructor is given."""
+    field = SCHEMA.fields[name]
     try:
-        return None if value is None else SCHEMA.fields[name].normalise(value)
+        if value is None:
+            return None if field.nullable else field.accept(None)
+        return field.normalise(value)
     except ValueError:
         return value
 
