@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from dynamo_bao.mapping.key_schema import ModelPrefix
 
+T = TypeVar("T")
 KeyPart = str | ModelPrefix
 """A field's name, or `MODEL_PREFIX`."""
 
@@ -116,10 +117,10 @@ class HasManyDeclaration:
         return f"HasMany[{_model_text(self.target)}]({self.index!r}{through})"
 
 
-def to_many_of(model: type[object]) -> dict[str, HasManyDeclaration]:
-    """The relations of a model to many instances, by name."""
-    members = {name: member for cls in reversed(model.__mro__) for name, member in vars(cls).items()}
-    return {name: member for name, member in members.items() if isinstance(member, HasManyDeclaration)}
+def members_of(cls: type[object], kind: type[T]) -> dict[str, T]:
+    """The members of a kind in a class and its bases, by name. What a subclass binds replaces that of its base."""
+    members = {name: member for base in reversed(cls.__mro__) for name, member in vars(base).items()}
+    return {name: member for name, member in members.items() if isinstance(member, kind)}
 
 
 def member_of(model: type[object], name: str) -> object:

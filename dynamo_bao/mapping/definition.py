@@ -7,7 +7,7 @@ import sys
 import typing
 from collections import ChainMap
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from dynamo_bao.dynamodb.keys import checked_prefix, is_uneven
 from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
@@ -29,6 +29,7 @@ from dynamo_bao.mapping.declarations import (
     KeyDeclaration,
     KeyPart,
     PrimaryKeyDeclaration,
+    members_of,
 )
 from dynamo_bao.mapping.key_schema import (
     IndexSchema,
@@ -42,7 +43,6 @@ from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.runtime.call_site import warn_once
 from dynamo_bao.runtime.records import NOTHING, define, frozen
 
-T = TypeVar("T")
 KEY_FORMATS = ("native", "dynamo-bao")
 ATTRIBUTE_STYLES = ("as_is", "camel")
 TABLE_TYPES = ("standard", "mapping")
@@ -518,11 +518,3 @@ class _Keys:
 
     def _error(self, fault: str) -> ConfigurationError:
         return ConfigurationError(f"{self._model} {fault}", model=self._model)
-
-
-def members_of(cls: type[object], kind: type[T]) -> dict[str, T]:
-    """The members of a kind in a class and its bases, by name. What a subclass binds replaces that of its base."""
-    members: dict[str, object] = {}
-    for base in reversed(cls.__mro__):
-        members.update(vars(base))
-    return {name: member for name, member in members.items() if isinstance(member, kind)}

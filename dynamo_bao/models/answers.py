@@ -9,7 +9,7 @@ from dynamo_bao.errors import QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.json_forms import JsonForm, json_text
 from dynamo_bao.fields.relation import RelatedField
-from dynamo_bao.mapping.declarations import RelatedDeclaration, to_many_of
+from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration, members_of
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.late import read_side
 from dynamo_bao.models.registry import repository_for
@@ -167,7 +167,7 @@ def _relation_attributes(model: type[Instance]) -> dict[str, str]:
         attributes.update(
             {name: value.field for name, value in vars(base).items() if isinstance(value, RelatedDeclaration)}
         )
-    return {**attributes, **{name: name for name in to_many_of(model)}}
+    return {**attributes, **{name: name for name in members_of(model, HasManyDeclaration)}}
 
 
 def _steps(repository: Repository[Any], path: str) -> list[Step]:

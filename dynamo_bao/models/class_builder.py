@@ -15,6 +15,7 @@ from dynamo_bao.mapping.declarations import (
     IndexDeclaration,
     PrimaryKeyDeclaration,
     RelatedDeclaration,
+    members_of,
 )
 from dynamo_bao.mapping.definition import (
     FieldDeclaration,
@@ -23,7 +24,6 @@ from dynamo_bao.mapping.definition import (
     compile_schema,
     declared_fields,
     has_fields,
-    members_of,
 )
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema

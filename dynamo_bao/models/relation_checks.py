@@ -7,8 +7,7 @@ from typing import Any
 
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
-from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration, to_many_of
-from dynamo_bao.mapping.definition import members_of
+from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration, members_of
 from dynamo_bao.mapping.key_schema import Shape
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
@@ -45,7 +44,7 @@ def check_relations(model: type[Instance], managed: Iterable[type[Instance]]) ->
             _check_key_part(field, candidates, model)
     for name, to_one in members_of(model, RelatedDeclaration).items():
         _check_to_one(name, to_one, candidates, model)
-    for relation in to_many_of(model).values():
+    for relation in members_of(model, HasManyDeclaration).values():
         _check_to_many(relation, candidates, model)
 
 

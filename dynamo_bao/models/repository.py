@@ -15,7 +15,7 @@ from dynamo_bao.errors import (
     suggestion,
 )
 from dynamo_bao.fields.relation import RelatedField
-from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration, member_of, to_many_of
+from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration, member_of, members_of
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import Shape
 from dynamo_bao.mapping.schema import Schema
@@ -616,7 +616,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             return Relation(name, repository if only is None else repository._target_repository(only), True)
         field = member.field if isinstance(member, RelatedDeclaration) else name
         if not isinstance(self.schema.fields.get(field), RelatedField):
-            raise self._unknown_relation(field, to_many_of(self.model))
+            raise self._unknown_relation(field, members_of(self.model, HasManyDeclaration))
         return Relation(field, self._target_repository(field))
 
     def _to_many(self, relation: HasManyDeclaration) -> tuple[Repository[Any], Shape, read_side.QueryOptions]:
