@@ -210,8 +210,8 @@ def seen_links(*, only_blocks: bool = False) -> list[Link]:
 def _first_lasting(link: Link | None) -> Link | None:
     """The first link from `link` outwards that has not ended, or that belongs to a request that is over.
 
-    No code sees the latter. It stays as a mark, so that code that outlives its request is told, and does not go on as
-    if there had been no request.
+    No code sees a link of an ended request. The link stays as a mark: code that outlives its request then gets an
+    error, and does not work for no tenant.
     """
     while link is not None and link.owner is not None and link.entry() is None:
         link = link.parent

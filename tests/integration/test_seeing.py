@@ -263,7 +263,7 @@ def test_max_cached_keeps_all_changes(people: list[str], by_query: bool) -> None
 @pytest.mark.parametrize("option", ["max_cached", "peer_limit", "query_limit", "max_concurrency", "deadline"])
 @pytest.mark.parametrize("wrong", [0, -1, "5", True, [], float("nan")], ids=repr)
 def test_limits_are_numbers_of_at_least_one(option: str, wrong: Any) -> None:
-    """A limit of nothing, or what is no number, is told at the call."""
+    """The call refuses a limit of nothing, and a limit that is no number."""
     with pytest.raises(ConfigurationError, match=option):
         run_with_batch_context(**{option: wrong})
 
