@@ -9,7 +9,7 @@ from dynamo_bao.dynamodb.table import DEADLINE_SECONDS
 from dynamo_bao.models.persister import RepositoryPersister
 from dynamo_bao.models.registry import managers
 from dynamo_bao.session.bindings import require_whole_call
-from dynamo_bao.session.context import BatchContext, in_session, require_synchronous
+from dynamo_bao.session.context import BatchContext, in_session
 from dynamo_bao.session.request_session import RequestSession
 from dynamo_bao.session.session import SessionMaker
 from dynamo_bao.session.settings import DEFAULT_SETTINGS, SessionOptions, SessionSettings
@@ -82,7 +82,6 @@ def run_with_batch_context(fn: Callable[[], object] | None = None, **options: ob
     context = BatchContext(session_maker(options))
     if fn is None:
         return context
-    require_synchronous(fn, "run_with_batch_context(fn)")
     require_whole_call(fn, "run_with_batch_context(fn)")
     with context:
         return fn()

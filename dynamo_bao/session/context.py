@@ -8,6 +8,7 @@ from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.runtime.late_libraries import inspect
 from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost, innermost_value
 from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import READING, Session, SessionMaker
@@ -121,18 +122,6 @@ def _close_dropped(session: Session, _: object) -> None:
     session.close()
 
 
-def require_synchronous(fn: Callable[..., object], label: str) -> None:
-    """Raises TypeError for an async function, because its body would run in pieces between other tasks."""
-    # Imported here: it takes six milliseconds, and many programs decorate nothing.
-    import inspect
-
-    if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
-        raise TypeError(
-            f"{label} is for synchronous functions; {getattr(fn, '__qualname__', fn)} is async. "
-            f"Call a synchronous function from it, in a worker thread."
-        )
-
-
 def in_session(fn: Callable[P, R], make_session: SessionMaker, isolated: bool) -> Callable[P, R]:
     """A function that runs `fn` inside the current session, or inside a new one.
 
@@ -140,12 +129,13 @@ def in_session(fn: Callable[P, R], make_session: SessionMaker, isolated: bool) -
         make_session: makes the new sessions.
         isolated: whether every call has its own new session.
     """
-    # Imported here: see above.
-    import inspect
-
     if not callable(fn):
         raise TypeError(f"@batched decorates functions and methods, not {type(fn).__name__}.")
-    require_synchronous(fn, "@batched")
+    if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):  # its body runs between other tasks
+        raise TypeError(
+            f"@batched is for synchronous functions; {getattr(fn, '__qualname__', fn)} is async. "
+            f"Call a synchronous function from it, in a worker thread."
+        )
     if inspect.isgeneratorfunction(fn):
 
         @wraps(fn)
